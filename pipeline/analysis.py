@@ -1,0 +1,79 @@
+"""One analysis: what is asked for, what happens on the way, what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.types import (
+    ChunkAnswer,
+    ChunkingRequest,
+    ChunkPlan,
+    Coverage,
+    Prompt,
+    TokenSampling,
+    TokenUsage,
+    VideoSource,
+)
+
+
+@dataclass(frozen=True)
+class AnalysisJob:
+    """A question about a video, checked and with every default filled in."""
+
+    source: VideoSource
+    prompt: Prompt
+    chunking: ChunkingRequest
+    token_sampling: TokenSampling
+    aggregate: bool
+    merge_instruction: str
+
+
+@dataclass(frozen=True, eq=False)
+class PlanReady:
+    plan: ChunkPlan
+
+
+@dataclass(frozen=True)
+class ChunkDone:
+    answer: ChunkAnswer
+
+
+@dataclass(frozen=True)
+class Progress:
+    chunks_done: int
+    chunks_total: int
+    merging: bool = False
+
+
+@dataclass(frozen=True)
+class AnswerDelta:
+    """The next piece of the answer to the whole analysis."""
+
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisDone:
+    plan: ChunkPlan
+    chunk_answers: tuple[ChunkAnswer, ...]
+    """In order of time."""
+    answer: str | None
+    """None when no chunk was answered, when merging was not asked for, or when it failed."""
+    answer_error: str | None
+    """Why there is no answer although one was asked for."""
+    finish_reason: str
+    coverage: Coverage
+    usage: TokenUsage
+    merge_levels: int
+    total_seconds: float
+
+    @property
+    def num_answered(self) -> int:
+        return sum(answer.text is not None for answer in self.chunk_answers)
+
+    @property
+    def is_partial(self) -> bool:
+        return self.num_answered < len(self.chunk_answers) or self.answer_error is not None
+
+
+AnalysisEvent = PlanReady | ChunkDone | Progress | AnswerDelta | AnalysisDone

@@ -1,0 +1,51 @@
+"""Settings of the stages. A misspelt key is an error at start, never a default that silently wins."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base of every settings class: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSettings(Settings):
+    """Where videos may come from, and how much of this machine they may take."""
+
+    media_roots: tuple[Path, ...] = ()
+    """Folders below which `video_path` may point. Empty: no server path is readable."""
+    upload_store: str = Field(default=str(Path(tempfile.gettempdir()) / "longtake" / "uploads"))
+    """Where uploads are kept: a folder, or `s3://bucket/prefix`. On several nodes it must be shared by all of them."""
+    cache_dir: Path = Path(tempfile.gettempdir()) / "longtake" / "sources"
+    """Node-local folder into which remote videos are copied, once per node."""
+    cache_bytes: int = Field(default=50 * 1024**3, gt=0)
+    """Copies not in use are removed, oldest first, above this size."""
+    max_video_bytes: int = Field(default=20 * 1024**3, gt=0)
+    max_data_url_bytes: int = Field(default=64 * 1024**2, gt=0)
+    """Of the decoded bytes. A `data:` URL stands in memory whole, so larger videos are uploaded instead."""
+    allow_private_addresses: bool = False
+    """Whether http(s) URLs may lead to loopback, private or link-local addresses."""
+    connect_timeout_seconds: float = Field(default=5.0, gt=0)
+    read_timeout_seconds: float = Field(default=30.0, gt=0)
+    download_timeout_seconds: float = Field(default=3600.0, gt=0)
+    max_redirects: int = Field(default=3, ge=0)
+    s3_endpoint_url: str | None = None
+    """None: what boto3 finds in its own configuration. Credentials always come from there."""
+    s3_region: str | None = None
+
+
+class VideoLimits(Settings):
+    """What a video may be. Checked on metadata, before a picture is decoded."""
+
+    allowed_codecs: frozenset[str] = frozenset(
+        {"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores"}
+    )
+    max_duration_seconds: float = Field(default=24 * 3600, gt=0)
+    max_frame_pixels: int = Field(default=64_000_000, gt=0)
+    """Of the source's pictures: decoding one costs this much memory several times over."""
+    max_total_frames: int = Field(default=24 * 3600 * 120, gt=0)

@@ -1,0 +1,78 @@
+"""What was really looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.types import ChunkAnswer, ChunkPlan, Coverage
+
+Interval = tuple[float, float]
+
+
+def measure_coverage(plan: ChunkPlan, answers: Sequence[ChunkAnswer]) -> Coverage:
+    """Coverage of the asked range by the chunks that were answered."""
+    answered = [answer for answer in answers if answer.text]
+    frames = sum(answer.text.decode.num_frames for answer in answered if answer.text)
+    seconds = sum(answer.stop_seconds - answer.start_seconds for answer in answered)
+    return Coverage(
+        requested_fps=plan.requested_fps,
+        effective_fps=frames / seconds if seconds else 0.0,
+        frames_used=frames,
+        uncovered=tuple(
+            uncovered(
+                (plan.start_seconds, plan.stop_seconds),
+                ((answer.start_seconds, answer.stop_seconds) for answer in answered),
+            )
+        ),
+        failed_chunks=tuple(sorted(answer.chunk_index for answer in answers if not answer.text)),
+        notices=(*plan.notices, *_degradations(answered)),
+    )
+
+
+def uncovered(whole: Interval, covered: Iterable[Interval]) -> list[Interval]:
+    """The parts of `whole` that no interval in `covered` reaches, in order."""
+    gaps: list[Interval] = []
+    reached, stop = whole
+    for start, end in sorted(covered):
+        if reached < min(start, stop):
+            gaps.append((reached, min(start, stop)))
+        reached = max(reached, end)
+    if reached < stop:
+        gaps.append((reached, stop))
+    return gaps
+
+
+def _degradations(answered: Sequence[ChunkAnswer]) -> Iterable[str]:
+    """What went less well than planned, each thing once with all its chunks: a film may have hundreds."""
+    chunks_by_text: dict[str, list[int]] = {}
+    for answer in answered:
+        for text in _degradations_of(answer):
+            chunks_by_text.setdefault(text, []).append(answer.chunk_index)
+    for text, chunks in chunks_by_text.items():
+        yield f"{_enumerated(sorted(chunks))}: {text}"
+
+
+def _degradations_of(answer: ChunkAnswer) -> Iterable[str]:
+    assert answer.text is not None
+    decode = answer.text.decode
+    if missing := decode.missing_pts_seconds:
+        yield (
+            f"{len(missing)} of its frames, from {missing[0]:.1f} s to {missing[-1]:.1f} s, could not be decoded and "
+            "were not looked at."
+        )
+    if decode.fallback_reason:
+        yield f"decoded by {decode.backend}: {decode.fallback_reason}."
+    if answer.text.generation.finish_reason == "length":
+        yield "the answer was cut off at max_tokens."
+
+
+def _enumerated(chunks: Sequence[int]) -> str:
+    """`Chunk 3`, or `Chunks 0-4, 7`."""
+    runs: list[list[int]] = []
+    for chunk in chunks:
+        if runs and chunk == runs[-1][-1] + 1:
+            runs[-1].append(chunk)
+        else:
+            runs.append([chunk])
+    names = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"Chunk{'s' if len(chunks) > 1 else ''} {names}"

@@ -1,0 +1,88 @@
+"""Tolerant decoding by PyAV: passes over damaged packets, where torchcodec gives up a whole call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pipeline.containers import opened_container, packets_of, video_stream
+from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
+from pipeline.errors import DecodeFailed, VideoError
+from pipeline.types import Chunk
+
+SEEK_MARGINS_SECONDS = (0.0, 10.0)
+"""How far before a chunk to seek. MPEG-TS has no index, and a seek there may land behind the place it names."""
+
+
+class PyavFrameDecoder:
+    """Decodes from the key frame before a chunk to its last frame, and picks the planned ones by their times."""
+
+    backend = "pyav"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._resources = ExitStack()
+        self._container, self._stream = self._opened()
+
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
+        targets = chunk.pts_seconds + chunk.clock_offset_seconds
+        place = 0
+        for seconds, picture in self._pictures_from(float(targets[0])):
+            # A target that was passed by never came: it is left out.
+            place = max(place, int(np.searchsorted(targets, seconds - PTS_TOLERANCE_SECONDS)))
+            if place == len(targets):
+                return
+            if abs(targets[place] - seconds) <= PTS_TOLERANCE_SECONDS:
+                yield place, _rgb(picture)
+                place += 1
+
+    def close(self) -> None:
+        self._resources.close()
+
+    def _opened(self) -> tuple[InputContainer, VideoStream]:
+        try:
+            file = self._resources.enter_context(self._path.open("rb"))
+            container = self._resources.enter_context(opened_container(file))
+            stream = video_stream(container)
+        except VideoError as error:
+            self._resources.close()
+            raise DecodeFailed("PyAV cannot open the video") from error
+        stream.thread_count = 1
+        self._tick_seconds = float(stream.time_base or 1)
+        return container, stream
+
+    def _pictures_from(self, clock_seconds: float) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Pictures with their times on the container's clock, the first one at or before `clock_seconds` if any is."""
+        for margin_seconds in SEEK_MARGINS_SECONDS:
+            with suppress(av.error.FFmpegError):
+                ticks = int((clock_seconds - margin_seconds) / self._tick_seconds)
+                self._container.seek(ticks, stream=self._stream)
+                pictures = self._pictures()
+                first = next(pictures, None)
+                if first is not None and first[0] <= clock_seconds + PTS_TOLERANCE_SECONDS:
+                    yield from itertools.chain([first], pictures)
+                    return
+        self._resources.close()
+        self._container, self._stream = self._opened()
+        yield from self._pictures()
+
+    def _pictures(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        for packet in packets_of(self._container, self._stream):
+            with suppress(av.error.FFmpegError):
+                for picture in packet.decode():
+                    if picture.pts is not None:
+                        yield picture.pts * self._tick_seconds, picture
+
+
+def _rgb(picture: av.VideoFrame) -> torch.Tensor:
+    """(3, H, W) uint8, turned the way the file asks for."""
+    upright = np.rot90(picture.to_ndarray(format="rgb24"), k=round(picture.rotation / 90))
+    return torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)

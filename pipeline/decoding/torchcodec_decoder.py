@@ -1,0 +1,70 @@
+"""Exact frames by torchcodec: the first choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchcodec.decoders import VideoDecoder
+
+from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
+from pipeline.errors import DecodeFailed
+from pipeline.types import Chunk
+
+BLOCK_BYTES = 64 * 1024**2
+"""Of source pictures decoded in one call: memory stays near the size of the result, and not of the source."""
+
+# What torchcodec 0.17 raises over 902 damaged files; JSONDecodeError is a ValueError.
+_ERRORS = (RuntimeError, ValueError, IndexError)
+
+
+class TorchcodecFrameDecoder:
+    """torchcodec in exact mode: its scan finds every frame's time, so that an index means what the plan means by it.
+
+    `approximate` is neither faster nor right: it shows other frames in videos of variable frame rate.
+    """
+
+    backend = "torchcodec"
+
+    def __init__(self, path: Path) -> None:
+        # Over an open file: given bytes or a file-like object torchcodec crashed on none of 902 damaged files, and it
+        # cannot be led to another file by a manifest.
+        self._file = path.open("rb")
+        try:
+            self._decoder = VideoDecoder(self._file, seek_mode="exact", num_ffmpeg_threads=1)
+        except _ERRORS as error:
+            self._file.close()
+            raise DecodeFailed("torchcodec cannot open the video") from error
+
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
+        if len(chunk.frame_indices) and int(chunk.frame_indices.max()) >= len(self._decoder):
+            raise DecodeFailed(f"torchcodec counts only {len(self._decoder)} frames in the video")
+        for places in np.array_split(np.arange(chunk.num_frames), self._num_blocks(chunk)):
+            yield from self._block(chunk, places)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _num_blocks(self, chunk: Chunk) -> int:
+        metadata = self._decoder.metadata
+        picture_bytes = (metadata.width or 1) * (metadata.height or 1) * 3
+        per_block = max(1, BLOCK_BYTES // picture_bytes)
+        return -(-chunk.num_frames // per_block)
+
+    def _block(self, chunk: Chunk, places: NDArray[np.int64]) -> Iterator[tuple[int, torch.Tensor]]:
+        try:
+            batch = self._decoder.get_frames_at(chunk.frame_indices[places].tolist())
+        except _ERRORS:
+            if len(places) == 1:
+                return
+            # One bad packet fails the whole call; halving finds the frames that are well.
+            for half in np.array_split(places, 2):
+                yield from self._block(chunk, half)
+            return
+        planned = chunk.pts_seconds[places] + chunk.clock_offset_seconds
+        if np.abs(batch.pts_seconds.numpy() - planned).max() > PTS_TOLERANCE_SECONDS:
+            raise DecodeFailed("torchcodec counts the video's frames in another way")
+        yield from zip(places.tolist(), batch.data, strict=True)

@@ -1,0 +1,119 @@
+"""Every error that Longtake raises on purpose.
+
+LongtakeError
+├── InvalidRequest              a parameter is wrong, or two of them contradict each other
+│   └── UnknownModel            the named model is not the one being served
+├── SourceError                 the bytes of the video cannot be had
+│   ├── SourceNotFound          no such file, object, upload or host
+│   ├── SourceForbidden         the operator's settings do not allow this place
+│   ├── SourceTooLarge          more bytes than the operator allows
+│   ├── SourceUnavailable       the origin failed or did not answer in time
+│   └── SourceChanged           the bytes are no longer those that were planned
+├── VideoError                  the bytes are there and are not a video that can be used
+│   ├── UnsupportedMedia        not a video, or a container or codec that is not allowed
+│   ├── UnreadableVideo         a video that is damaged, truncated or empty
+│   ├── VideoTooLong            longer, or with more pixels, than the operator allows
+│   └── DecodeFailed            the frames of one chunk could not be decoded
+└── ServiceError                Longtake's own side failed
+    ├── EngineFailed            the engine refused or lost this generation
+    ├── EngineDied              the engine's process is gone; its replica must be replaced
+    ├── ReplicaLost             a replica died and the retries are used up
+    └── DeadlineExceeded        the work did not finish in the time it was given
+
+A message says what was got, what is allowed and what to do. `param` names the request field at fault. Messages
+reach the client as they stand, so they carry no host path, address, secret or traceback.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class LongtakeError(Exception):
+    """Base of all errors here.
+
+    `param` has a default so that every class survives pickling across a Serve handle: required extra arguments of
+    `__init__` do not (they arrive as ray's UnserializableException).
+    """
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    @classmethod
+    def type_name(cls) -> str:
+        """The class, as clients see it: `SourceNotFound` is `source_not_found`."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+
+class InvalidRequest(LongtakeError):
+    pass
+
+
+class UnknownModel(InvalidRequest):
+    pass
+
+
+class SourceError(LongtakeError):
+    pass
+
+
+class SourceNotFound(SourceError):
+    pass
+
+
+class SourceForbidden(SourceError):
+    pass
+
+
+class SourceTooLarge(SourceError):
+    pass
+
+
+class SourceUnavailable(SourceError):
+    pass
+
+
+class SourceChanged(SourceError):
+    pass
+
+
+class VideoError(LongtakeError):
+    pass
+
+
+class UnsupportedMedia(VideoError):
+    pass
+
+
+class UnreadableVideo(VideoError):
+    pass
+
+
+class VideoTooLong(VideoError):
+    pass
+
+
+class DecodeFailed(VideoError):
+    pass
+
+
+class ServiceError(LongtakeError):
+    pass
+
+
+class EngineFailed(ServiceError):
+    pass
+
+
+class EngineDied(ServiceError):
+    pass
+
+
+class ReplicaLost(ServiceError):
+    pass
+
+
+class DeadlineExceeded(ServiceError):
+    pass

@@ -1,0 +1,84 @@
+"""Every prompt that Longtake writes itself."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from pipeline.errors import InvalidRequest
+from pipeline.types import Chunk, ChunkPlan, Note, Prompt
+
+CONTROL_TOKEN = re.compile(r"<\|[a-z0-9_]+\|>")
+"""Qwen's control tokens. In a user's text they would end a turn or claim a place for a video that is not there."""
+
+TEMPLATE_TOKENS = 64
+"""Upper bound for what the chat template puts around one system and one user turn."""
+
+PART_TOKENS = 160
+"""Upper bound for what `chunk_prompt` adds to the prompt."""
+
+DEFAULT_MERGE_INSTRUCTION = (
+    "Merge the notes into one answer to the question. Keep the order of time and the times as written. "
+    "Neighbouring parts overlap: say what two of them both show once. Add nothing that no note says."
+)
+
+
+def checked_prompt(text: str, param: str) -> str:
+    """`text`, unless it is empty, no Unicode or holds a control token: then InvalidRequest."""
+    if not text.strip():
+        raise InvalidRequest(f"{param} is empty; ask something about the video.", param=param)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidRequest(f"{param} holds half of a character, a lone surrogate; leave it out.", param=param)
+    found = CONTROL_TOKEN.search(text)
+    if found:
+        raise InvalidRequest(f"{param} holds the control token {found.group()}; leave it out.", param=param)
+    return text
+
+
+def chunk_prompt(prompt: Prompt, plan: ChunkPlan, chunk: Chunk) -> Prompt:
+    """The user's prompt, and which part of the video the model is looking at where it does not see all of it."""
+    if len(plan.chunks) == 1:
+        return prompt
+    part = (
+        f"This is part {chunk.index + 1} of {len(plan.chunks)} of a video, from {clock(chunk.start_seconds)} to "
+        f"{clock(chunk.stop_seconds)}. The times shown are those of the whole video."
+    )
+    return Prompt(f"{part}\n{prompt.text}", prompt.system)
+
+
+def merge_prompt(question: Prompt, instruction: str, notes: Sequence[Note]) -> Prompt:
+    """One answer out of several notes. Notes are what a model said about frames: quoted data, never instructions."""
+    quoted = "\n\n".join(_quoted(note) for note in notes)
+    text = f"Notes on consecutive parts of one video:\n\n{quoted}\n\nQuestion: {question.text}\n{instruction}"
+    return Prompt(text, question.system)
+
+
+def _quoted(note: Note) -> str:
+    part = f"{clock(note.start_seconds)} - {clock(note.stop_seconds)}"
+    return f'<note part="{part}">\n{_harmless(note.text.strip())}\n</note>'
+
+
+def _harmless(text: str) -> str:
+    """`text` with nothing in it that could pass for a control token or for the end of a note.
+
+    A blank takes their place: without it what stood on either side could join to another one.
+    """
+    return CONTROL_TOKEN.sub(" ", text).replace("</note>", " ")
+
+
+def text_token_bound(prompt: Prompt) -> int:
+    """No fewer tokens than `prompt` has: a byte-level BPE makes at most one token of each byte."""
+    return _num_bytes(prompt.text) + _num_bytes(prompt.system or "") + TEMPLATE_TOKENS
+
+
+def _num_bytes(text: str) -> int:
+    """Qwen's tokenizer composes text before it takes the bytes, which makes a few characters longer."""
+    return max(len(text.encode()), len(unicodedata.normalize("NFC", text).encode()))
+
+
+def clock(seconds: float) -> str:
+    """`MM:SS`, or `H:MM:SS` from an hour on."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

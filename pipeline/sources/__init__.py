@@ -1,0 +1,23 @@
+"""From a URL, an S3 object, an upload or a server path to a file on this node, past every guard.
+
+Everything here is synchronous; callers run it in threads.
+"""
+
+from pipeline.sources.copies import LocalCopy
+from pipeline.sources.library import VideoLibrary
+from pipeline.sources.s3_objects import s3_client
+from pipeline.sources.stored_files import StoredFile, UploadStore
+from pipeline.sources.uploads import open_upload_store
+from pipeline.sources.urls import DataUrl, decode_data_url, parse_video_url
+
+__all__ = [
+    "DataUrl",
+    "LocalCopy",
+    "StoredFile",
+    "UploadStore",
+    "VideoLibrary",
+    "decode_data_url",
+    "open_upload_store",
+    "parse_video_url",
+    "s3_client",
+]

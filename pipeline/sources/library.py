@@ -1,0 +1,129 @@
+"""Every kind of video source, opened as a file on this node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.config import SourceSettings
+from pipeline.errors import InvalidRequest, SourceError, VideoError
+from pipeline.sources.copies import LocalCopy, check_fingerprint, check_size, fingerprint_of
+from pipeline.sources.http_downloads import HttpOrigin
+from pipeline.sources.local_files import LocalFiles, stat_regular_file
+from pipeline.sources.node_cache import HeldFile, NodeCache
+from pipeline.sources.public_addresses import Resolver, resolve_host
+from pipeline.sources.s3_objects import S3Origin, s3_client, s3_video_name
+from pipeline.sources.transfers import Deadline, Origin, RemoteVersion, copy_body
+from pipeline.sources.uploads import open_upload_store
+from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PARAMS = {LocalVideo: "video_path", HttpVideo: "video_url", S3Video: "video_url", StoredVideo: "file_id"}
+
+
+class VideoLibrary:
+    """Opens video sources. Files of this node are used where they lie; others are copied, once per node.
+
+    One library may be used by many threads. `resolve` looks host names up.
+    """
+
+    def __init__(self, settings: SourceSettings, *, resolve: Resolver = resolve_host) -> None:
+        self._settings = settings
+        self._resolve = resolve
+        self._local_files = LocalFiles(settings)
+        self._uploads = open_upload_store(settings)
+        self._cache = NodeCache(settings.cache_dir, settings.cache_bytes)
+
+    @contextmanager
+    def open(self, source: VideoSource, expected_fingerprint: str | None = None) -> Iterator[LocalCopy]:
+        """A file on this node that stays in place while the context is open.
+
+        With `expected_fingerprint`, of an earlier open of the same source, the bytes are those or
+        SourceChanged is raised; a copy of them on this node is used without asking the origin.
+
+        Raises SourceErrors, InvalidRequest, UnreadableVideo when the file is empty, and ServiceError when
+        this node's disk fails.
+        """
+        with ExitStack() as stack:
+            try:
+                copy = self._open(source, expected_fingerprint, stack)
+            except (InvalidRequest, SourceError, VideoError) as error:
+                error.param = _PARAMS[type(source)]
+                raise
+            yield copy
+
+    def _open(self, source: VideoSource, expected: str | None, stack: ExitStack) -> LocalCopy:
+        match source:
+            case LocalVideo(path):
+                return self._open_local(path, expected)
+            case StoredVideo(file_id):
+                return self._open_stored(file_id, expected, stack)
+            case HttpVideo(url):
+                origin = HttpOrigin(url, self._settings, resolve=self._resolve)
+                return self._open_remote(origin, expected, stack)
+            case S3Video():
+                return self._open_remote(self._s3_origin(source, s3_video_name(source)), expected, stack)
+
+    def _open_local(self, path: str, expected: str | None) -> LocalCopy:
+        copy = self._local_files.find(path)
+        check_fingerprint(copy.fingerprint, expected, name=path)
+        return copy
+
+    def _open_stored(self, file_id: str, expected: str | None, stack: ExitStack) -> LocalCopy:
+        name = f"The upload {file_id}"
+        match self._uploads.location(file_id):
+            case S3Video() as video:
+                return self._open_remote(self._s3_origin(video, name), expected, stack)
+            case Path() as path:
+                found = stat_regular_file(path, name=name, max_bytes=self._settings.max_video_bytes)
+                fingerprint = fingerprint_of(file_id, str(found.st_size), str(found.st_mtime_ns))
+                check_fingerprint(fingerprint, expected, name=name)
+                return LocalCopy(path, found.st_size, fingerprint)
+
+    def _open_remote(self, origin: Origin, expected: str | None, stack: ExitStack) -> LocalCopy:
+        held = None
+        fingerprint = expected
+        if fingerprint is not None:
+            held = self._cache.find(_cache_key(origin, fingerprint))
+        if fingerprint is None or held is None:
+            fingerprint, held = self._copy(origin, expected)
+        stack.enter_context(held)
+        return LocalCopy(held.path, held.size_bytes, fingerprint)
+
+    def _copy(self, origin: Origin, expected: str | None) -> tuple[str, HeldFile]:
+        deadline = Deadline(self._settings.download_timeout_seconds)
+        max_bytes = self._settings.max_video_bytes
+        version = origin.version(deadline)
+        if version.size_bytes is not None:
+            check_size(version.size_bytes, max_bytes, name=origin.name)
+        fingerprint = _remote_fingerprint(origin, version)
+        check_fingerprint(fingerprint, expected, name=origin.name)
+        held = self._cache.fetch(
+            _cache_key(origin, fingerprint),
+            partial(copy_body, origin, version, max_bytes=max_bytes, deadline=deadline),
+            size_bytes=version.size_bytes,
+            name=origin.name,
+            deadline=deadline,
+        )
+        return fingerprint, held
+
+    def _s3_origin(self, video: S3Video, name: str) -> S3Origin:
+        return S3Origin(self._s3_client, video, name=name)
+
+    @cached_property
+    def _s3_client(self) -> S3Client:
+        return s3_client(self._settings)
+
+
+def _remote_fingerprint(origin: Origin, version: RemoteVersion) -> str:
+    return fingerprint_of(origin.location, version.validator, str(version.size_bytes))
+
+
+def _cache_key(origin: Origin, fingerprint: str) -> str:
+    # With the location once more, so that a fingerprint never leads to the copy of another source.
+    return fingerprint_of(origin.location, fingerprint)

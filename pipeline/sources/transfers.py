@@ -1,0 +1,120 @@
+"""Copying a remote object: attempts, deadline and size, for every protocol alike."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, TypeVar
+
+from pipeline.errors import SourceChanged, SourceUnavailable
+from pipeline.sources.copies import check_size
+
+MAX_ATTEMPTS = 3
+_FIRST_PAUSE_SECONDS = 0.5
+
+Result = TypeVar("Result")
+
+
+class TransientFailure(Exception):
+    """An attempt failed in a way in which the next may not. Its text goes on from the name of the source."""
+
+
+class Deadline:
+    """The moment by which a video has to be here."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def bound(self, timeout_seconds: float | None) -> float:
+        """The shorter one of a timeout and of what is left, above 0: a socket takes 0 for "do not wait"."""
+        remaining = self._end - time.monotonic()
+        return max(0.001, remaining if timeout_seconds is None else min(timeout_seconds, remaining))
+
+    def check(self, name: str) -> None:
+        """Raises SourceUnavailable when it is over."""
+        if time.monotonic() >= self._end:
+            raise SourceUnavailable(
+                f"{name} did not arrive within {self._seconds:g} seconds. Try a nearer or faster origin, or "
+                "have the operator raise download_timeout_seconds."
+            )
+
+
+@dataclass(frozen=True)
+class RemoteVersion:
+    """Which bytes an origin offers at the moment."""
+
+    validator: str
+    """The ETag, or the Last-Modified where there is none; empty when there is neither."""
+    size_bytes: int | None
+
+    def agrees_with(self, other: RemoteVersion) -> bool:
+        sizes = {self.size_bytes, other.size_bytes} - {None}
+        return self.validator == other.validator and len(sizes) < 2
+
+
+@dataclass(frozen=True)
+class Body:
+    """The bytes of an object from `start` on. An origin that cannot resume starts at 0 again."""
+
+    start: int
+    blocks: Iterator[bytes]
+
+
+class Origin(Protocol):
+    """One remote object. Its methods raise SourceErrors, and TransientFailure only from `body`."""
+
+    @property
+    def name(self) -> str:
+        """For messages: no secrets."""
+
+    @property
+    def location(self) -> str:
+        """In full, with any secrets: only to be hashed."""
+
+    def version(self, deadline: Deadline) -> RemoteVersion: ...
+
+    def body(self, version: RemoteVersion, offset: int, deadline: Deadline) -> AbstractContextManager[Body]: ...
+
+
+def copy_body(origin: Origin, version: RemoteVersion, file: BinaryIO, max_bytes: int, deadline: Deadline) -> None:
+    """Writes the object into `file`, block by block; goes on after a break where the origin allows it.
+
+    Raises SourceUnavailable, SourceTooLarge, SourceChanged, UnreadableVideo when it is empty.
+    """
+
+    def attempt() -> None:
+        with origin.body(version, file.tell(), deadline) as body:
+            file.seek(body.start)
+            file.truncate()
+            for block in body.blocks:
+                file.write(block)
+                check_size(file.tell(), max_bytes, name=origin.name)
+                deadline.check(origin.name)
+
+    retry(attempt, name=origin.name, deadline=deadline)
+    check_size(file.tell(), max_bytes, name=origin.name)
+    if version.size_bytes not in (None, file.tell()):
+        raise changed_meanwhile(origin.name)
+
+
+def changed_meanwhile(name: str) -> SourceChanged:
+    return SourceChanged(f"{name} changed while it was being copied. Try again when it is complete.")
+
+
+def retry(attempt: Callable[[], Result], *, name: str, deadline: Deadline) -> Result:
+    """What `attempt` returns. Raises SourceUnavailable when `MAX_ATTEMPTS` have failed in a transient way."""
+    count = 1
+    while True:
+        try:
+            return attempt()
+        except TransientFailure as failure:
+            deadline.check(name)
+            if count == MAX_ATTEMPTS:
+                raise SourceUnavailable(f"{name} {failure}, {count} times in a row. Try again later.") from failure
+        pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2 ** (count - 1))
+        time.sleep(deadline.bound(pause))
+        count += 1

@@ -1,0 +1,297 @@
+"""The frozen dataclasses that cross stages.
+
+Times are seconds on the video's own clock: 0 is the moment at which its first frame is shown, as in a player.
+Intervals are half-open, `[start_seconds, stop_seconds)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+# --- Where a video comes from -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LocalVideo:
+    """A file on the server, below one of the configured media roots."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class HttpVideo:
+    """A video behind an http or https URL."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class S3Video:
+    """An object in S3 or in a store that speaks its protocol."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A file that a client sent earlier, kept in the upload store."""
+
+    file_id: str
+
+
+VideoSource = LocalVideo | HttpVideo | S3Video | StoredVideo
+
+
+# --- What a video is --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What probing found, without decoding a picture."""
+
+    width: int
+    """Pixels, as shown: a rotation in the file is already applied."""
+    height: int
+    fps: float
+    """Average over the whole video."""
+    duration_seconds: float
+    total_frames: int
+    codec: str
+    """FFmpeg's name, such as `h264`."""
+    container: str
+    """FFmpeg's name of the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2`."""
+    size_bytes: int
+    fingerprint: str
+    """Identifies the bytes: a decoder that finds another fingerprint refuses to go on."""
+    is_variable_frame_rate: bool
+    clock_offset_seconds: float
+    """The container's own time of the first frame, which is time 0 here."""
+
+
+# --- What was asked ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FrameSampling:
+    """Which frames to look at and at what size. Exactly one of `fps` and `nframes` is set."""
+
+    fps: float | None
+    nframes: int | None
+    """Frames in each chunk."""
+    max_frames_per_chunk: int
+    min_pixels: int
+    """Per frame, as in Qwen's `fetch_video`."""
+    max_pixels: int
+    total_pixels: int
+    """Over the frames of one chunk; bounds `max_pixels` when there are many frames."""
+
+
+@dataclass(frozen=True)
+class ChunkingRequest:
+    """How to cut a video."""
+
+    chunk_duration_seconds: float
+    chunk_overlap_seconds: float
+    video_start_seconds: float
+    video_end_seconds: float | None
+    """None means the end of the video."""
+    frame_sampling: FrameSampling
+
+
+@dataclass(frozen=True)
+class TokenBudget:
+    """What the engine's context leaves for one chunk."""
+
+    max_model_len: int
+    text_tokens: int
+    """Upper bound for prompt, chat template and the tokens to be generated."""
+
+    @property
+    def vision_tokens(self) -> int:
+        return self.max_model_len - self.text_tokens
+
+
+@dataclass(frozen=True)
+class TokenSampling:
+    """How the engine picks tokens. A fixed `seed` makes a retry repeat the same text."""
+
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    seed: int
+
+
+# --- The plan ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """A planned slice of a video, with the frames that will be looked at."""
+
+    index: int
+    start_seconds: float
+    stop_seconds: float
+    frame_indices: NDArray[np.int64]
+    """(T,), in display order, counted from the video's first frame."""
+    pts_seconds: NDArray[np.float64]
+    """(T,), when the frames come on the screen; the first may do so before the chunk starts, and stand into it."""
+    clock_offset_seconds: float
+    """The container's own time of the video's first frame; `pts_seconds` counts from there."""
+    height_px: int
+    width_px: int
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.frame_indices)
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.num_frames * self.height_px * self.width_px * 3
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkPlan:
+    """All chunks of one analysis and what had to be given up to fit them in."""
+
+    video: VideoInfo
+    chunks: tuple[Chunk, ...]
+    start_seconds: float
+    stop_seconds: float
+    chunk_duration_seconds: float
+    """As planned; shorter than asked where a budget forced it."""
+    requested_fps: float
+    planned_fps: float
+    notices: tuple[str, ...] = ()
+    """What differs from the request, in words for the client."""
+
+
+# --- What stages hand on ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DecodeReport:
+    """How the frames of a chunk were had."""
+
+    num_frames: int
+    missing_pts_seconds: tuple[float, ...]
+    """Times of frames that were planned and could not be decoded."""
+    backend: str
+    fallback_reason: str | None
+    """Why the first backend was not the one used; None when it was."""
+    decode_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedFrames:
+    """The frames of one chunk, at the model's size."""
+
+    frames: NDArray[np.uint8]
+    """(T, H, W, 3) RGB; read-only once it has passed through the object store."""
+    pts_seconds: NDArray[np.float64]
+    """(T,), the times the model is told; a frame already on the screen when its chunk starts has the chunk's start."""
+    report: DecodeReport
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the engine is told. Chat formatting is the engine's own."""
+
+    text: str
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was said about a part of the video, on its way to be merged."""
+
+    start_seconds: float
+    stop_seconds: float
+    text: str
+
+
+@dataclass(frozen=True)
+class TokenUsage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        return TokenUsage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """The next piece of a text that is being generated."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A finished text."""
+
+    text: str
+    finish_reason: str
+    """`stop`, or `length` when `max_tokens` cut it off."""
+    usage: TokenUsage
+    inference_seconds: float
+
+
+@dataclass(frozen=True)
+class ChunkText:
+    """What the engine wrote about a chunk, and how its frames were had."""
+
+    generation: Generation
+    decode: DecodeReport
+
+
+@dataclass(frozen=True)
+class ChunkFailure:
+    """Why a chunk has no answer, in words for the client."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ChunkAnswer:
+    """What came of one chunk: a text, or a failure."""
+
+    chunk_index: int
+    start_seconds: float
+    stop_seconds: float
+    processing_seconds: float
+    """From the moment the chunk was let into the window to its answer, retries included."""
+    attempts: int
+    text: ChunkText | None
+    failure: ChunkFailure | None
+
+    @property
+    def queue_seconds(self) -> float:
+        """Time in which the chunk was neither decoded nor inferred: waiting for a replica, moving, lost attempts."""
+        if self.text is None:
+            return 0.0
+        busy_seconds = self.text.decode.decode_seconds + self.text.generation.inference_seconds
+        return max(0.0, self.processing_seconds - busy_seconds)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was really looked at."""
+
+    requested_fps: float
+    effective_fps: float
+    """Frames looked at per second of the chunks that were answered; 0 when none was."""
+    frames_used: int
+    uncovered: tuple[tuple[float, float], ...]
+    """Parts of the asked range that no answered chunk covers."""
+    failed_chunks: tuple[int, ...]
+    notices: tuple[str, ...] = field(default=())

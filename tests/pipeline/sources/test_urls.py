@@ -1,0 +1,131 @@
+import base64
+import time
+
+import pytest
+
+from pipeline.errors import InvalidRequest, SourceTooLarge
+from pipeline.sources import DataUrl, decode_data_url, parse_video_url
+from pipeline.sources.urls import public_name, split_http_url
+from pipeline.types import HttpVideo, S3Video
+
+
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        ("http://host/a.mp4", HttpVideo("http://host/a.mp4")),
+        ("HTTPS://host:8443/a?sig=1", HttpVideo("HTTPS://host:8443/a?sig=1")),
+        ("https://[2606:4700::1]/a", HttpVideo("https://[2606:4700::1]/a")),
+        ("s3://bucket/some/key.mp4", S3Video("bucket", "some/key.mp4")),
+        ("s3://my.bucket-1/k?y#z %20", S3Video("my.bucket-1", "k?y#z %20")),
+        ("data:video/mp4;base64,AAAA", DataUrl("data:video/mp4;base64,AAAA")),
+        ("data:;base64,AAAA", DataUrl("data:;base64,AAAA")),
+    ],
+)
+def test_allowed_urls(url: str, source: object) -> None:
+    assert parse_video_url(url) == source
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        " ",
+        "video.mp4",
+        "/data/video.mp4",
+        "file:///etc/passwd",
+        "FILE:/etc/passwd",
+        "ftp://host/a",
+        "rtsp://host/a",
+        "gopher://host/a",
+        "concat:a|b",
+        "http:",
+        "http:///a",
+        "http://",
+        "https:/host/a",
+        " http://host/a",
+        "http://host/a b",
+        "http://host/a\r\nX: y",
+        "http://ho\tst/a",
+        "http://host\\@127.0.0.1/a",
+        "http://user:pw@host/a",
+        "http://user@host/a",
+        "http://@host/a",
+        "http://host:99999/a",
+        "http://host:x/a",
+        "http://[::1/a",
+        "http://[fe80::1%25eth0]/a",
+        "http://[::zz]/a",
+        "http://h\u00f6st/a",
+        "http://\u2460\u2461\u2466.0.0.1/a",
+        "http://a..b/",
+        "http://" + "a" * 64 + ".com/",
+        "http://ho%73t/",
+        "s3://bucket",
+        "s3://bucket/",
+        "s3:///key",
+        "s3://arn:aws:s3:us-east-1:1:accesspoint/x/key",
+        "s3://Bucket@host/key",
+        "data:video/mp4,AAAA",
+        "data:video/mp4;base64",
+    ],
+)
+def test_refused_urls(url: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_video_url(url)
+    assert caught.value.param == "video_url"
+
+
+def test_refusal_says_what_is_allowed() -> None:
+    with pytest.raises(InvalidRequest, match=r"'ftp' is not allowed.*http://, https://, s3://bucket/key and data:"):
+        parse_video_url("ftp://host/a")
+
+
+@pytest.mark.parametrize("url", ["file:///srv/a.mp4", "/srv/a.mp4", ""])
+def test_server_files_are_pointed_to_video_path(url: str) -> None:
+    with pytest.raises(InvalidRequest, match="video_path"):
+        parse_video_url(url)
+
+
+def test_userinfo_is_not_repeated() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_video_url("https://user:canary@host/a")
+    assert "canary" not in caught.value.message
+
+
+def test_public_name_drops_query_and_fragment() -> None:
+    assert public_name("https://host:8443/a/b.mp4?X-Amz-Signature=canary#canary") == "https://host:8443/a/b.mp4"
+
+
+def test_path_beyond_ascii_is_encoded_and_the_rest_stays() -> None:
+    target = split_http_url("https://host/vid\u00e9o%2F'1'.mp4?s=a+b/c==")
+    assert target.path_and_query == "/vid%C3%A9o%2F'1'.mp4?s=a+b/c=="
+
+
+def test_authority_puts_brackets_back() -> None:
+    assert split_http_url("http://[2606:4700::1]:80/").authority == "[2606:4700::1]:80"
+
+
+@pytest.mark.parametrize("content", [b"a", b"ab", b"abc", b"abcd" * 1000])
+def test_data_url_at_the_limit(content: bytes) -> None:
+    url = "data:video/mp4;base64," + base64.b64encode(content).decode()
+    assert decode_data_url(url, len(content)) == content
+    with pytest.raises(SourceTooLarge, match=f"holds {len(content)} bytes and at most {len(content) - 1}"):
+        decode_data_url(url, len(content) - 1)
+
+
+def test_too_large_data_url_is_not_decoded() -> None:
+    url = "data:video/mp4;base64," + "!" * 40_000_000  # not base64: decoding it would be another error
+    start = time.perf_counter()
+    with pytest.raises(SourceTooLarge):
+        decode_data_url(url, 1000)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("payload", ["", "A", "AA=A", "AAAA\n", "\u00e9AAA", "===="])
+def test_broken_data_url(payload: str) -> None:
+    with pytest.raises(InvalidRequest):
+        decode_data_url("data:video/mp4;base64," + payload, 1000)
+
+
+def test_data_url_has_a_short_repr() -> None:
+    assert "AAAA" not in repr(parse_video_url("data:video/mp4;base64,AAAA"))
