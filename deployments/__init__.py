@@ -1,0 +1,1 @@
+"""The Ray Serve deployments of Longtake: thin shells around `pipeline`."""

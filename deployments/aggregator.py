@@ -1,0 +1,46 @@
+"""Aggregator: from the notes on the chunks to one answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from ray.serve.handle import DeploymentHandle
+
+from pipeline.aggregation import Merged, MergeTask, merge_groups
+from pipeline.types import Generation, TextDelta, TokenSampling, TokenUsage
+
+
+class Aggregator:
+    """Merges notes with the engine that wrote them, in levels where they outgrow its context."""
+
+    def __init__(self, vision_language_model: DeploymentHandle) -> None:
+        self._engine = vision_language_model.options(stream=True)
+
+    async def merge(
+        self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int
+    ) -> AsyncIterator[TextDelta | Merged]:
+        """Yields the answer as it is written, then the whole of it. Raises InvalidRequest, EngineFailed."""
+        # Results of one level are prompts of the next: two of them must fit, whatever length the client allows.
+        intermediate = replace(token_sampling, max_tokens=min(token_sampling.max_tokens, max_model_len // 8))
+        max_prompt_tokens = max_model_len - token_sampling.max_tokens
+        usage, levels = TokenUsage(), 1
+        groups = merge_groups(task, max_prompt_tokens=max_prompt_tokens)
+        while len(groups) > 1:
+            generations = await asyncio.gather(*(self._generation(group, intermediate) for group in groups))
+            usage = sum((generation.usage for generation in generations), usage)
+            notes = tuple(g.merged(generation.text) for g, generation in zip(groups, generations, strict=True))
+            groups = merge_groups(replace(task, notes=notes), max_prompt_tokens=max_prompt_tokens)
+            levels += 1
+        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(groups[0].prompt, token_sampling)
+        async for piece in pieces:
+            if isinstance(piece, Generation):
+                yield Merged(piece, usage + piece.usage, levels)
+            else:
+                yield piece
+
+    async def _generation(self, task: MergeTask, token_sampling: TokenSampling) -> Generation:
+        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(task.prompt, token_sampling)
+        async for piece in pieces:
+            if isinstance(piece, Generation):
+                return piece
+        raise AssertionError("a generation ends with a Generation")

@@ -1,0 +1,1 @@
+"""The HTTP dialects that Longtake speaks, one file each."""

@@ -1,0 +1,95 @@
+"""Every failure as `{"error": {"type", "message", "param"}}` with a status that fits."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from deployments.calls import own_error
+from pipeline import errors
+
+logger = logging.getLogger("ray.serve")
+
+STATUS: dict[type[errors.LongtakeError], int] = {
+    errors.InvalidRequest: 400,
+    errors.UnknownModel: 404,
+    errors.SourceError: 424,
+    errors.SourceNotFound: 404,
+    errors.SourceForbidden: 403,
+    errors.SourceTooLarge: 413,
+    errors.SourceUnavailable: 424,
+    errors.SourceChanged: 409,
+    errors.VideoError: 422,
+    errors.UnsupportedMedia: 415,
+    errors.UnreadableVideo: 422,
+    errors.VideoTooLong: 413,
+    errors.DecodeFailed: 422,
+    errors.ServiceError: 500,
+    errors.EngineFailed: 500,
+    errors.EngineDied: 503,
+    errors.ReplicaLost: 503,
+    errors.DeadlineExceeded: 504,
+    errors.LongtakeError: 500,
+}
+INTERNAL_MESSAGE = "The server failed; its log has the reason under this response's X-Request-ID."
+
+
+def error_body(error: Exception) -> dict[str, Any]:
+    """The body for a failure of ours, or for one that nobody expected."""
+    error = own_error(error)
+    if isinstance(error, errors.LongtakeError):
+        return _body(error.type_name(), error.message, error.param)
+    return _body("internal_error", INTERNAL_MESSAGE)
+
+
+def invalid_request(error: ValidationError, allowed: Sequence[str] = ()) -> errors.InvalidRequest:
+    """What pydantic found wrong, as one error that names the first field at fault and describes all."""
+    found = error.errors(include_url=False, include_context=False)
+    messages = [_describe(item, allowed) for item in found]
+    return errors.InvalidRequest("; ".join(messages) + ".", param=_param(found[0]))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Makes every failure of `app` answer in this shape."""
+
+    @app.exception_handler(errors.LongtakeError)
+    async def ours(request: Request, error: errors.LongtakeError) -> JSONResponse:
+        own = own_error(error)
+        assert isinstance(own, errors.LongtakeError)
+        return JSONResponse(error_body(own), STATUS[type(own)])
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        kind = "not_found" if error.status_code == 404 else "invalid_request"
+        message = f"{request.method} {request.url.path}: {error.detail}. The routes are listed at /docs."
+        return JSONResponse(_body(kind, message), error.status_code)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        logger.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+        return JSONResponse(_body("internal_error", INTERNAL_MESSAGE), 500)
+
+
+def _body(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
+    return {"error": {"type": kind, "message": message, "param": param}}
+
+
+def _param(item: Any) -> str | None:
+    return ".".join(str(part) for part in item["loc"]) or None
+
+
+def _describe(item: Any, allowed: Sequence[str]) -> str:
+    param, got = _param(item), repr(item["input"])[:80]
+    if item["type"] == "extra_forbidden":
+        is_top_level = len(item["loc"]) == 1
+        return f"{param} is not a field" + (f"; the fields are {', '.join(allowed)}" if is_top_level else "")
+    if item["type"] == "missing":
+        return f"{param} is missing"
+    message: str = item["msg"].removeprefix("Value error, ")
+    if param is None:
+        return message
+    return f"{param} is {got}; {message[0].lower()}{message[1:]}"

@@ -1,0 +1,38 @@
+"""Whether the server lives, and whether it can work."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from deployments.api.errors import error_body
+from deployments.api.service import ServiceDependency
+from pipeline.errors import LongtakeError
+
+router = APIRouter(tags=["health"])
+
+
+class LiveBody(BaseModel):
+    status: Literal["live"] = "live"
+
+
+class ReadyBody(BaseModel):
+    status: Literal["ready"] = "ready"
+    model: str
+
+
+@router.get("/health/live")
+async def live() -> LiveBody:
+    """The process answers."""
+    return LiveBody()
+
+
+@router.get("/health/ready", response_model=ReadyBody)
+async def ready(service: ServiceDependency) -> ReadyBody | JSONResponse:
+    """The engine has just generated a token; 503 where it did not."""
+    try:
+        await service.check_ready()
+    except LongtakeError as error:
+        return JSONResponse(error_body(error), 503)
+    return ReadyBody(model=service.model.served_model_name)

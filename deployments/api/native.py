@@ -1,0 +1,134 @@
+"""Longtake's own dialect: `POST /v1/analyses`."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from deployments.api.bodies import is_multipart, read_form, read_json, uploaded_file
+from deployments.api.documentation import json_or_form_body
+from deployments.api.errors import error_body, invalid_request
+from deployments.api.options import AnalysisOptions
+from deployments.api.schemas import AnalysisBody, ChunkResultBody, PlanBody
+from deployments.api.service import ServiceDependency, VideoInput
+from deployments.api.streaming import event, event_stream
+from deployments.model_choice import ModelChoice
+from pipeline.analysis import (
+    AnalysisDone,
+    AnalysisEvent,
+    AnalysisJob,
+    AnswerDelta,
+    ChunkDone,
+    PlanReady,
+    Progress,
+)
+from pipeline.config import SourceSettings
+from pipeline.errors import InvalidRequest
+from pipeline.types import Prompt
+
+logger = logging.getLogger("ray.serve")
+
+router = APIRouter(tags=["analyses"])
+
+
+class AnalysisRequest(AnalysisOptions):
+    """Fields of a JSON body, or of a multipart form that also holds the video as a file."""
+
+    prompt: str
+    """What to find out about the video."""
+    video_url: str | None = None
+    """http, https, s3 or data (base64)."""
+    video_path: str | None = None
+    """A file on the server, below one of its media roots."""
+    file_id: str | None = None
+    """An upload to /v1/files."""
+    stream: bool = False
+    """Whether to answer with server-sent events as things happen."""
+
+
+@router.post("/v1/analyses", response_model=AnalysisBody, openapi_extra=json_or_form_body(AnalysisRequest, "video"))
+async def create_analysis(http_request: Request, service: ServiceDependency) -> Any:
+    """Answers a prompt about a video of any length."""
+    async with AsyncExitStack() as resources:
+        request, video = await _read(http_request, service.settings.sources, resources)
+        source = await resources.enter_async_context(service.source(video))
+        job = request.job(source, Prompt(request.prompt), default_max_pixels=service.default_max_pixels)
+        events = service.orchestrator.analyze(job)
+        plan = await anext(events)  # what is wrong with the video shows here, before an answer is begun
+        if request.stream:
+            return event_stream(_stream(plan, events, job, service.model, resources.pop_all()))
+        async for done in events:
+            if isinstance(done, AnalysisDone):
+                return AnalysisBody.of(done, service.model, job.token_sampling.seed)
+    raise AssertionError("an analysis ends with AnalysisDone")
+
+
+async def _read(
+    http_request: Request, settings: SourceSettings, resources: AsyncExitStack
+) -> tuple[AnalysisRequest, VideoInput]:
+    """The request and its video; an uploaded file stays open as long as `resources`."""
+    if not is_multipart(http_request):
+        request = _validated(await read_json(http_request, settings))
+        return request, _only_video(request, None)
+    form = await resources.enter_async_context(read_form(http_request, settings))
+    request = _validated({name: value for name, value in form.items() if isinstance(value, str)})
+    return request, _only_video(request, uploaded_file(form))
+
+
+def _validated(fields: dict[str, Any]) -> AnalysisRequest:
+    try:
+        return AnalysisRequest.model_validate(fields)
+    except ValidationError as error:
+        raise invalid_request(error, allowed=sorted(AnalysisRequest.model_fields)) from None
+
+
+def _only_video(request: AnalysisRequest, upload: UploadFile | None) -> VideoInput:
+    video = VideoInput(
+        url=request.video_url,
+        path=request.video_path,
+        file_id=request.file_id,
+        upload=(upload.file, upload.filename or "upload") if upload else None,
+    )
+    if video.num_given > 1:
+        raise InvalidRequest(
+            "More than one video is given; give one of video_url, video_path, file_id and an uploaded file.",
+            param="video_url",
+        )
+    return video
+
+
+async def _stream(
+    plan: AnalysisEvent,
+    rest: AsyncIterator[AnalysisEvent],
+    job: AnalysisJob,
+    model: ModelChoice,
+    resources: AsyncExitStack,
+) -> AsyncIterator[str]:
+    async with resources:
+        yield _wire_event(plan, job, model)
+        try:
+            async for happened in rest:
+                yield _wire_event(happened, job, model)
+        except Exception as error:
+            logger.exception("an analysis failed after its plan")
+            yield event(error_body(error), "error")
+
+
+def _wire_event(happened: AnalysisEvent, job: AnalysisJob, model: ModelChoice) -> str:
+    match happened:
+        case PlanReady(plan):
+            return event(PlanBody.of(plan).model_dump(), "plan")
+        case ChunkDone(answer):
+            return event(ChunkResultBody.of(answer).model_dump(), "chunk")
+        case Progress(chunks_done, chunks_total, merging):
+            stage = "merging" if merging else "chunks"
+            return event({"stage": stage, "chunks_done": chunks_done, "num_chunks": chunks_total}, "progress")
+        case AnswerDelta(text):
+            return event({"text": text}, "delta")
+        case AnalysisDone():
+            body = AnalysisBody.of(happened, model, job.token_sampling.seed)
+            return event(body.model_dump(), "answer")

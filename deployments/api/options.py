@@ -1,0 +1,115 @@
+"""What every dialect lets a client ask for, under the same names."""
+
+import secrets
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.analysis import AnalysisJob
+from pipeline.errors import InvalidRequest
+from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, checked_prompt
+from pipeline.types import ChunkingRequest, FrameSampling, Prompt, TokenSampling, VideoSource
+from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS, FACTOR_PX
+
+DEFAULT_FPS = 2.0
+MAX_FRAMES_PER_CHUNK = 768
+
+
+class AnalysisOptions(BaseModel):
+    """How a video is cut, looked at and written about."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    max_tokens: int = Field(default=512, ge=1)
+    """Tokens written about each chunk, and in the merged answer."""
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    """0 takes the likeliest token each time."""
+    top_p: float = Field(default=0.8, gt=0, le=1)
+    top_k: int = Field(default=20, ge=-1)
+    """0 and -1 switch it off."""
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    """One is picked, and told in the answer, where none is given."""
+    chunk_duration: float = Field(default=60.0, ge=1, le=3600)
+    """Seconds. Chunks get shorter where their frames would not fit the model."""
+    chunk_overlap: float = Field(default=2.0, ge=0, le=600)
+    """Seconds that neighbouring chunks share."""
+    fps: float | None = Field(default=None, gt=0, le=60)
+    """Frames looked at per second of video: 2 where neither fps nor nframes is given."""
+    nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES_PER_CHUNK)
+    """Frames looked at in each chunk, instead of fps."""
+    max_frames_per_chunk: int = Field(default=MAX_FRAMES_PER_CHUNK, ge=2, le=MAX_FRAMES_PER_CHUNK)
+    min_pixels: int = Field(default=DEFAULT_MIN_PIXELS, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
+    """Per frame."""
+    max_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
+    """Per frame; the server's default suits its model."""
+    total_pixels: int = Field(default=DEFAULT_TOTAL_PIXELS, ge=2 * FACTOR_PX**2)
+    """Over the frames of one chunk."""
+    video_start: float = Field(default=0.0, ge=0)
+    """Seconds from the first frame."""
+    video_end: float | None = Field(default=None, gt=0)
+    """Seconds; the end of the video where it is not given."""
+    aggregate: bool = True
+    """Whether the chunk answers are merged into one."""
+    aggregation_prompt: str | None = None
+    """How they are to be merged, instead of the server's own words."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        # Not ValueError: pydantic would say of the whole request what one field is to blame for.
+        if self.fps is not None and self.nframes is not None:
+            raise InvalidRequest("fps and nframes are both given; give one of them.", param="fps")
+        if self.chunk_overlap >= self.chunk_duration:
+            raise InvalidRequest(
+                f"chunk_overlap ({self.chunk_overlap:g} s) must be shorter than chunk_duration "
+                f"({self.chunk_duration:g} s).",
+                param="chunk_overlap",
+            )
+        if self.video_end is not None and self.video_end <= self.video_start:
+            raise InvalidRequest(
+                f"video_end ({self.video_end:g} s) must be after video_start ({self.video_start:g} s).",
+                param="video_end",
+            )
+        if self.max_pixels is not None and self.max_pixels < self.min_pixels:
+            raise InvalidRequest(
+                f"max_pixels ({self.max_pixels}) is below min_pixels ({self.min_pixels}); lower min_pixels too.",
+                param="max_pixels",
+            )
+        return self
+
+    def job(self, source: VideoSource, prompt: Prompt, *, default_max_pixels: int) -> AnalysisJob:
+        """The analysis that is asked for, with every default filled in. Raises InvalidRequest for a bad prompt."""
+        checked_prompt(prompt.text, "prompt")
+        instruction = DEFAULT_MERGE_INSTRUCTION
+        if self.aggregation_prompt is not None:
+            instruction = checked_prompt(self.aggregation_prompt, "aggregation_prompt")
+        return AnalysisJob(
+            source=source,
+            prompt=prompt,
+            chunking=self._chunking(default_max_pixels),
+            token_sampling=TokenSampling(
+                max_tokens=self.max_tokens,
+                temperature=self.temperature,
+                top_p=self.top_p,
+                top_k=self.top_k,
+                seed=secrets.randbelow(2**31) if self.seed is None else self.seed,
+            ),
+            aggregate=self.aggregate,
+            merge_instruction=instruction,
+        )
+
+    def _chunking(self, default_max_pixels: int) -> ChunkingRequest:
+        fps = DEFAULT_FPS if self.fps is None and self.nframes is None else self.fps
+        return ChunkingRequest(
+            chunk_duration_seconds=self.chunk_duration,
+            chunk_overlap_seconds=self.chunk_overlap,
+            video_start_seconds=self.video_start,
+            video_end_seconds=self.video_end,
+            frame_sampling=FrameSampling(
+                fps=fps,
+                nframes=self.nframes,
+                max_frames_per_chunk=self.max_frames_per_chunk,
+                min_pixels=self.min_pixels,
+                max_pixels=max(self.min_pixels, self.max_pixels or default_max_pixels),
+                total_pixels=self.total_pixels,
+            ),
+        )

@@ -1,0 +1,205 @@
+"""What an analysis looks like over HTTP."""
+
+from pydantic import BaseModel, ConfigDict
+
+from deployments.model_choice import ModelChoice
+from pipeline.analysis import AnalysisDone
+from pipeline.types import ChunkAnswer, ChunkPlan, Coverage, TokenUsage, VideoInfo
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class VideoInfoBody(Schema):
+    width: int
+    height: int
+    fps: float
+    duration: float
+    """Seconds."""
+    total_frames: int
+    codec: str
+
+    @classmethod
+    def of(cls, video: VideoInfo) -> "VideoInfoBody":
+        return cls(
+            width=video.width,
+            height=video.height,
+            fps=round(video.fps, 3),
+            duration=round(video.duration_seconds, 3),
+            total_frames=video.total_frames,
+            codec=video.codec,
+        )
+
+
+class FailureBody(Schema):
+    type: str
+    message: str
+
+
+class ChunkResultBody(Schema):
+    chunk_index: int
+    start_time: float
+    """Seconds from the first frame."""
+    end_time: float
+    success: bool
+    response: str | None
+    processing_time: float
+    """Seconds from the chunk's turn to its answer, retries included."""
+    decode_seconds: float
+    inference_seconds: float
+    queue_seconds: float
+    """Of processing_time: neither decoding nor inference."""
+    num_frames: int
+    missing_frames: list[float]
+    """Times of frames that could not be decoded."""
+    decoder: str | None
+    attempts: int
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: str | None
+    error: FailureBody | None
+
+    @classmethod
+    def of(cls, answer: ChunkAnswer) -> "ChunkResultBody":
+        decode = answer.text.decode if answer.text else None
+        generation = answer.text.generation if answer.text else None
+        usage = generation.usage if generation else TokenUsage()
+        return cls(
+            chunk_index=answer.chunk_index,
+            start_time=round(answer.start_seconds, 3),
+            end_time=round(answer.stop_seconds, 3),
+            success=generation is not None,
+            response=generation.text if generation else None,
+            processing_time=round(answer.processing_seconds, 3),
+            decode_seconds=round(decode.decode_seconds, 3) if decode else 0.0,
+            inference_seconds=round(generation.inference_seconds, 3) if generation else 0.0,
+            queue_seconds=round(answer.queue_seconds, 3),
+            num_frames=decode.num_frames if decode else 0,
+            missing_frames=[round(seconds, 3) for seconds in decode.missing_pts_seconds] if decode else [],
+            decoder=decode.backend if decode else None,
+            attempts=answer.attempts,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            finish_reason=generation.finish_reason if generation else None,
+            error=FailureBody(type=answer.failure.type, message=answer.failure.message) if answer.failure else None,
+        )
+
+
+class CoverageBody(Schema):
+    requested_fps: float
+    effective_fps: float
+    """Frames looked at per second of the chunks that were answered."""
+    frames_used: int
+    uncovered: list[tuple[float, float]]
+    """Parts of the asked range, in seconds, that no answered chunk covers."""
+    failed_chunks: list[int]
+    notices: list[str]
+    """What differs from the request."""
+
+    @classmethod
+    def of(cls, coverage: Coverage) -> "CoverageBody":
+        return cls(
+            requested_fps=round(coverage.requested_fps, 3),
+            effective_fps=round(coverage.effective_fps, 3),
+            frames_used=coverage.frames_used,
+            uncovered=[(round(start, 3), round(stop, 3)) for start, stop in coverage.uncovered],
+            failed_chunks=list(coverage.failed_chunks),
+            notices=list(coverage.notices),
+        )
+
+
+class UsageBody(Schema):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+    @classmethod
+    def of(cls, usage: TokenUsage) -> "UsageBody":
+        return cls(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            total_tokens=usage.total_tokens,
+        )
+
+
+class PlannedChunkBody(Schema):
+    chunk_index: int
+    start_time: float
+    end_time: float
+    num_frames: int
+    width: int
+    """Pixels at which the model sees the frames."""
+    height: int
+
+
+class PlanBody(Schema):
+    """The first event of a stream."""
+
+    video_info: VideoInfoBody
+    num_chunks: int
+    chunk_duration: float
+    chunks: list[PlannedChunkBody]
+    notices: list[str]
+
+    @classmethod
+    def of(cls, plan: ChunkPlan) -> "PlanBody":
+        return cls(
+            video_info=VideoInfoBody.of(plan.video),
+            num_chunks=len(plan.chunks),
+            chunk_duration=plan.chunk_duration_seconds,
+            chunks=[
+                PlannedChunkBody(
+                    chunk_index=chunk.index,
+                    start_time=round(chunk.start_seconds, 3),
+                    end_time=round(chunk.stop_seconds, 3),
+                    num_frames=chunk.num_frames,
+                    width=chunk.width_px,
+                    height=chunk.height_px,
+                )
+                for chunk in plan.chunks
+            ],
+            notices=list(plan.notices),
+        )
+
+
+class AnalysisBody(Schema):
+    success: bool
+    """Whether at least one chunk was answered; `partial` says whether all were."""
+    model: str
+    video_info: VideoInfoBody
+    num_chunks: int
+    chunk_results: list[ChunkResultBody]
+    aggregated_response: str | None
+    aggregation_error: str | None
+    merge_levels: int
+    """How often answers were merged on the way to this one: 0 for a single chunk."""
+    coverage: CoverageBody
+    partial: bool
+    """Whether a chunk or the merge failed."""
+    total_successful_chunks: int
+    total_processing_time: float
+    seed: int
+    usage: UsageBody
+    notice: str | None
+    """What one must know about this model."""
+
+    @classmethod
+    def of(cls, done: AnalysisDone, model: ModelChoice, seed: int) -> "AnalysisBody":
+        return cls(
+            success=done.num_answered > 0,
+            model=model.served_model_name,
+            video_info=VideoInfoBody.of(done.plan.video),
+            num_chunks=len(done.plan.chunks),
+            chunk_results=[ChunkResultBody.of(answer) for answer in done.chunk_answers],
+            aggregated_response=done.answer,
+            aggregation_error=done.answer_error,
+            merge_levels=done.merge_levels,
+            coverage=CoverageBody.of(done.coverage),
+            partial=done.is_partial,
+            total_successful_chunks=done.num_answered,
+            total_processing_time=round(done.total_seconds, 3),
+            seed=seed,
+            usage=UsageBody.of(done.usage),
+            notice=model.notice,
+        )

@@ -1,0 +1,47 @@
+"""The whole graph."""
+
+# No `from __future__ import annotations` here: Serve reads the annotation of build_app's argument.
+
+import logging
+from importlib.metadata import PackageNotFoundError, version
+
+import ray
+from ray import serve
+from ray.serve import Application
+
+from deployments.aggregator import Aggregator
+from deployments.chunker import Chunker
+from deployments.config import AppSettings
+from deployments.frame_decoder import FrameDecoder
+from deployments.ingress import Ingress
+from deployments.model_choice import ModelChoice, choose_model
+from deployments.orchestrator import Orchestrator
+from deployments.vision_language_model import VisionLanguageModel
+
+logger = logging.getLogger("ray.serve")
+
+
+def build_app(args: AppSettings) -> Application:
+    """What `serve run serve_config.yaml` builds: the graph, with a model chosen by what the cluster has."""
+    num_gpus = ray.cluster_resources().get("GPU", 0)
+    choice = choose_model(args, num_gpus=num_gpus, vllm_has_cuda=_vllm_has_cuda())
+    logger.info("Longtake serves %s on %s: %s", choice.model, choice.device, choice.reason)
+    return build_graph(args, choice)
+
+
+def build_graph(settings: AppSettings, choice: ModelChoice) -> Application:
+    """Scaling, and all options but the engine's place, stand in serve_config.yaml."""
+    engine = serve.deployment(VisionLanguageModel, ray_actor_options=dict(choice.ray_actor_options)).bind(choice)
+    chunker = serve.deployment(Chunker).bind(settings.sources, settings.limits, settings.analysis.max_chunks)
+    frame_decoder = serve.deployment(FrameDecoder).bind(settings.sources)
+    aggregator = serve.deployment(Aggregator).bind(engine)
+    orchestrator = serve.deployment(Orchestrator).bind(chunker, frame_decoder, engine, aggregator, settings.analysis)
+    return serve.deployment(Ingress).bind(orchestrator, settings, choice)
+
+
+def _vllm_has_cuda() -> bool:
+    """The two builds share their module's name, and importing it takes 13 s."""
+    try:
+        return bool(version("vllm"))
+    except PackageNotFoundError:
+        return False

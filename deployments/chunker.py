@@ -1,0 +1,41 @@
+"""Chunker: from a source to the plan of its chunks."""
+
+import asyncio
+from collections import OrderedDict
+
+from pipeline.chunking import plan_chunks
+from pipeline.config import SourceSettings, VideoLimits
+from pipeline.probing import ProbedVideo, probe
+from pipeline.sources import VideoLibrary
+from pipeline.types import ChunkingRequest, ChunkPlan, TokenBudget, VideoSource
+
+PROBED_VIDEOS_KEPT = 32
+"""A probed video is 8 bytes a frame: 2.6 MB for three hours at 30 frames per second."""
+
+
+class Chunker:
+    """Reads a video's packets and plans its chunks; no pixels."""
+
+    def __init__(self, sources: SourceSettings, limits: VideoLimits, max_chunks: int) -> None:
+        self._library = VideoLibrary(sources)
+        self._limits = limits
+        self._max_chunks = max_chunks
+        self._probed: OrderedDict[str, ProbedVideo] = OrderedDict()
+
+    async def plan(self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget) -> ChunkPlan:
+        """Raises SourceError, VideoError or InvalidRequest for what cannot be analysed."""
+        return await asyncio.to_thread(self._plan, source, request, budget)
+
+    def _plan(self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget) -> ChunkPlan:
+        video = self._probe(source)
+        return plan_chunks(video.info, video.pts_seconds, request, budget, max_chunks=self._max_chunks)
+
+    def _probe(self, source: VideoSource) -> ProbedVideo:
+        with self._library.open(source) as copy:
+            video = self._probed.pop(copy.fingerprint, None)
+            if video is None:
+                video = probe(copy.path, fingerprint=copy.fingerprint, limits=self._limits)
+        self._probed[copy.fingerprint] = video
+        while len(self._probed) > PROBED_VIDEOS_KEPT:
+            self._probed.popitem(last=False)
+        return video

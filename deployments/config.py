@@ -1,0 +1,46 @@
+"""The arguments of the application, as `serve_config.yaml` gives them."""
+
+# No `from __future__ import annotations` in files whose annotations Ray inspects: it would see strings.
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.config import Settings, SourceSettings, VideoLimits
+
+AUTO_MODEL = "auto"
+
+
+class AnalysisSettings(Settings):
+    """How analyses run."""
+
+    chunks_in_flight: int = Field(default=8, ge=1)
+    """Of one analysis: decoding stays this far ahead of inference."""
+    frames_in_flight_bytes: int | None = Field(default=None, gt=0)
+    """Decoded frames that one Orchestrator replica lets exist at once. None: a share of the object store that
+    leaves room for as many again, since objects are freed some seconds after their last use."""
+    max_chunks: int = Field(default=5000, ge=1)
+    chunk_attempts: int = Field(default=4, ge=1)
+    """A chunk is decoded and asked about again when a replica was lost, up to this many times in all."""
+    chunk_timeout_seconds: float = Field(default=600, gt=0)
+    """For one attempt at one chunk, waiting for a replica included."""
+    default_max_pixels: int | None = Field(default=None, ge=32 * 32)
+    """Per frame, where a request does not say. None: what suits the model and the device."""
+
+
+class AppSettings(Settings):
+    """Everything under `args` of the application."""
+
+    model: str = AUTO_MODEL
+    """A folder or a Hugging Face id; `auto` picks by what the cluster has."""
+    served_model_name: str | None = None
+    """The name that clients use. None: the last part of `model`."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+    """Any further argument of vLLM's AsyncEngineArgs; wins over what Longtake would choose."""
+    engine_node_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the nodes that may run the engine. The other deployments take theirs in `deployments`; the engine's
+    options there would replace what follows from the model."""
+    sources: SourceSettings = SourceSettings()
+    limits: VideoLimits = VideoLimits()
+    analysis: AnalysisSettings = AnalysisSettings()

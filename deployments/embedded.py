@@ -1,0 +1,103 @@
+"""The whole graph on a Ray instance of its own, in and for this process."""
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray import serve
+from ray.serve._private.api import serve_start  # `serve run` itself starts from here; there is no public way
+from ray.serve.config import ProxyLocation
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
+
+SERVE_CONFIG = Path(__file__).resolve().parent.parent / "serve_config.yaml"
+APPLICATION = "longtake"
+LEAST_CPUS = 2
+"""For the two decoders that serve_config.yaml starts with, on a machine with one core too."""
+OBJECT_STORE_BYTES = 1024**3
+START_TIMEOUT_SECONDS = 300.0
+
+
+class ServerFailed(Exception):
+    """The graph did not come up. The message is Serve's own."""
+
+
+@contextmanager
+def embedded_server(
+    args: Mapping[str, Any] | None = None, *, config_path: Path = SERVE_CONFIG, log_to_driver: bool = False
+) -> Iterator[str]:
+    """Serves `config_path`, with `args` laid over the application's own, and gives the URL. Ends with the block.
+
+    The Ray instance shares nothing with any other on this machine: ports, temporary folder and session are its own.
+    """
+    config = load_config(config_path, args or {})
+    temp_dir = tempfile.mkdtemp(prefix="longtake-")  # Unix sockets stand below it, and take 107 bytes at most
+    try:
+        ray.init(
+            address="local",
+            namespace="serve",
+            num_cpus=max(LEAST_CPUS, os.cpu_count() or 1),
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=log_to_driver,
+            configure_logging=log_to_driver,
+            _temp_dir=temp_dir,
+        )
+        yield deploy(config)
+    finally:
+        if ray.is_initialized():
+            # Not serve.shutdown(): it kills Serve's controller first, and Ray complains of that on the terminal.
+            serve.delete(APPLICATION)
+            ray.shutdown()
+        shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+def load_config(path: Path, args: Mapping[str, Any]) -> ServeDeploySchema:
+    """Serve's configuration in `path`, for one node, on a free port."""
+    raw = yaml.safe_load(path.read_text())
+    raw["applications"][0]["args"] |= args
+    for deployment in raw["applications"][0]["deployments"]:
+        deployment["graceful_shutdown_wait_loop_s"] = 0.1  # nobody else uses this server when its owner ends it
+    raw["http_options"] = {"host": "127.0.0.1", "port": free_port()}
+    raw["proxy_location"] = "HeadOnly"
+    return ServeDeploySchema.model_validate(raw)
+
+
+def deploy(config: ServeDeploySchema) -> str:
+    """Serves `config` on the Ray instance that this process is connected to, and gives the URL when it runs.
+
+    Raises ServerFailed.
+    """
+    client = serve_start(
+        http_options=config.http_options.model_dump(), proxy_location=ProxyLocation(config.proxy_location)
+    )
+    client.deploy_apps(config, _blocking=False)
+    _wait_until_running()
+    return f"http://{config.http_options.host}:{config.http_options.port}"
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_running() -> None:
+    until = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < until:
+        application = serve.status().applications[APPLICATION]
+        if application.status == ApplicationStatus.RUNNING:
+            return
+        if application.status == ApplicationStatus.DEPLOY_FAILED:
+            raise ServerFailed(application.message)
+        time.sleep(0.2)
+    raise ServerFailed(f"The graph is not up after {START_TIMEOUT_SECONDS:.0f} s: {application.message}")

@@ -1,0 +1,134 @@
+"""Which model is served, where, and with which engine arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from deployments.config import AUTO_MODEL, AppSettings
+from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
+
+GPU_MODEL = "Qwen/Qwen3-VL-8B-Instruct-FP8"
+DEMO_MODEL = Path(__file__).resolve().parent.parent / "models" / "demo"
+"""Made by `make setup`. The path must be the same on every node that may run the engine."""
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model, its place and its engine."""
+
+    model: str
+    served_model_name: str
+    device: Literal["cuda", "cpu"]
+    reason: str
+    max_pixels: int
+    """Per frame, where neither request nor operator says."""
+    ray_actor_options: Mapping[str, Any]
+    engine_args: Mapping[str, Any] = field(repr=False)
+    environment: Mapping[str, str]
+    """Variables for vLLM, set before it is imported."""
+    notice: str | None = None
+    """What a user of this model has to know, for every answer."""
+
+
+def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool) -> ModelChoice:
+    """Picks by what the cluster has; an explicit `model` wins, on the best device there is."""
+    on_gpu = num_gpus >= settings.tensor_parallel_size and vllm_has_cuda
+    device: Literal["cuda", "cpu"] = "cuda" if on_gpu else "cpu"
+    seen = _what_was_seen(settings, num_gpus, vllm_has_cuda)
+    if settings.model != AUTO_MODEL:
+        model, reason = settings.model, f"the configuration names it; {seen}"
+    else:
+        model, reason = (GPU_MODEL if on_gpu else str(DEMO_MODEL)), seen
+    return ModelChoice(
+        model=model,
+        served_model_name=settings.served_model_name or _name(model),
+        device=device,
+        reason=reason,
+        max_pixels=DEFAULT_MAX_PIXELS if on_gpu else DEFAULT_MIN_PIXELS,
+        ray_actor_options=_actor_options(settings, on_gpu),
+        engine_args=_engine_args(settings, model, on_gpu) | settings.engine_args,
+        environment=_environment(model, on_gpu),
+        notice=DEMO_NOTICE if model == str(DEMO_MODEL) else None,
+    )
+
+
+DEMO_NOTICE = (
+    "This answer comes from Longtake's embedded demo model. Its weights are random: it shows that the whole path works "
+    "and says nothing about the video. For real answers set `model` to a Qwen3-VL checkpoint in serve_config.yaml, or "
+    "serve on a machine with a GPU."
+)
+
+
+def _what_was_seen(settings: AppSettings, num_gpus: float, vllm_has_cuda: bool) -> str:
+    needed = settings.tensor_parallel_size
+    if num_gpus and not vllm_has_cuda:
+        return f"the cluster has {num_gpus:g} GPUs, but the installed vLLM is its CPU build: running on CPU"
+    if num_gpus < needed:
+        return f"the cluster has {num_gpus:g} GPUs and the engine needs {needed}: running on CPU"
+    return f"the cluster has {num_gpus:g} GPUs: running on {needed}"
+
+
+def _name(model: str) -> str:
+    return "longtake-demo" if model == str(DEMO_MODEL) else model.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _actor_options(settings: AppSettings, on_gpu: bool) -> dict[str, Any]:
+    # No CPUs: decoders that scale up while a dead engine is replaced would take its place, and wait for it for ever.
+    resources: dict[str, Any] = {"num_cpus": 0}
+    if on_gpu:
+        resources["num_gpus"] = settings.tensor_parallel_size
+    return resources | ({"label_selector": settings.engine_node_labels} if settings.engine_node_labels else {})
+
+
+def _environment(model: str, on_gpu: bool) -> dict[str, str]:
+    environment = {"VLLM_NO_USAGE_STATS": "1"}
+    if Path(model).is_dir():  # a folder is read as it is, a name may be downloaded
+        environment["HF_HUB_OFFLINE"] = "1"
+    if not on_gpu:
+        # The engine core then runs its only worker itself: one process, and 15 s of start-up, less.
+        environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    return environment
+
+
+def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, Any]:
+    common = {
+        "model": model,
+        "tensor_parallel_size": settings.tensor_parallel_size,
+        # Left unset, vLLM picks `ray` inside a placement group without saying so.
+        "distributed_executor_backend": "mp" if settings.tensor_parallel_size > 1 else "uni",
+        "limit_mm_per_prompt": {"image": 0, "video": 1},
+        # Frames leave FrameDecoder at the model's size; vLLM's own resize would shrink long chunks again, unseen.
+        "mm_processor_kwargs": {"do_resize": False, "cap_pixels_per_frame": False},
+        # Chunks hardly repeat, and a cache that two processes mirror costs a copy of each.
+        "mm_processor_cache_gb": 0,
+    }
+    if on_gpu:
+        return common | _GPU_ENGINE_ARGS
+    return common | _CPU_ENGINE_ARGS | (_DEMO_ENGINE_ARGS if model == str(DEMO_MODEL) else {})
+
+
+_GPU_ENGINE_ARGS: dict[str, Any] = {
+    "max_model_len": 65536,
+    # AsyncLLM.from_engine_args takes 2048 otherwise, which cuts the prefill of one chunk into many steps.
+    "max_num_batched_tokens": 16384,
+    "max_num_seqs": 64,
+    "gpu_memory_utilization": 0.9,
+}
+_CPU_ENGINE_ARGS: dict[str, Any] = {
+    "dtype": "bfloat16",
+    "enforce_eager": True,
+    "max_num_seqs": 4,
+    "max_model_len": 16384,
+    # vLLM 0.32's CPU runner dies of a partial prefill of a request with a seed ("CPU Generator does not use offset"),
+    # and every request here has one. So a prompt is prefilled whole.
+    "enable_chunked_prefill": False,
+    "max_num_batched_tokens": 16384,
+}
+_DEMO_ENGINE_ARGS: dict[str, Any] = {
+    # 1 KB a token: room for 16 contexts. The profiling run it spares takes longer than the model's loading.
+    "kv_cache_memory_bytes": 256 * 1024**2,
+    "skip_mm_profiling": True,
+}

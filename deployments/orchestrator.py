@@ -1,0 +1,193 @@
+"""Orchestrator: one analysis from its plan to its answer."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import ray
+from ray.serve.handle import DeploymentHandle
+
+from deployments.calls import TextRelay, deadline, relay_through, relayed, with_retries
+from deployments.chunk_calls import ChunkCalls
+from deployments.config import AnalysisSettings
+from pipeline.aggregation import Merged, MergeTask
+from pipeline.analysis import (
+    AnalysisDone,
+    AnalysisEvent,
+    AnalysisJob,
+    AnswerDelta,
+    ChunkDone,
+    PlanReady,
+    Progress,
+)
+from pipeline.coverage import measure_coverage
+from pipeline.errors import LongtakeError
+from pipeline.prompting import PART_TOKENS, text_token_bound
+from pipeline.scheduling import run_windowed
+from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage
+
+logger = logging.getLogger("ray.serve")
+
+OBJECT_STORE_SHARE = 0.4
+"""Objects are freed 1.5 to 3 s after their last use, so nearly as many again must fit in."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One analysis under way."""
+
+    job: AnalysisJob
+    plan: ChunkPlan
+    max_model_len: int
+    started: float
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What stands for the whole video."""
+
+    text: str | None = None
+    error: str | None = None
+    finish_reason: str = "stop"
+    merge_usage: TokenUsage = field(default_factory=TokenUsage)
+    merge_levels: int = 0
+
+
+class Orchestrator:
+    """Composes the stages."""
+
+    def __init__(
+        self,
+        chunker: DeploymentHandle,
+        frame_decoder: DeploymentHandle,
+        vision_language_model: DeploymentHandle,
+        aggregator: DeploymentHandle,
+        settings: AnalysisSettings,
+    ) -> None:
+        frames_in_flight_bytes = settings.frames_in_flight_bytes or _share_of_object_store()
+        self._chunks = ChunkCalls(frame_decoder, vision_language_model, settings, frames_in_flight_bytes)
+        self._chunker = chunker
+        self._engine = vision_language_model
+        self._aggregator = aggregator.options(stream=True)
+        self._settings = settings
+
+    async def max_model_len(self) -> int:
+        """The engine's. Raises DeadlineExceeded when there is no engine for too long."""
+        async with deadline(self._settings.chunk_timeout_seconds, "Waiting for the engine"):
+            max_model_len, _ = await with_retries(
+                self._engine.max_model_len.remote, attempts=self._settings.chunk_attempts, what="The engine"
+            )
+        return int(max_model_len)
+
+    async def check_ready(self) -> None:
+        """Raises EngineFailed unless the engine generates."""
+        await with_retries(self._engine.check_ready.remote, attempts=1, what="The engine")
+
+    async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
+        """Yields a PlanReady, then a ChunkDone and a Progress for each chunk as it is answered, AnswerDeltas while the
+        answer is written, and an AnalysisDone. Raises LongtakeError up to the plan; later failures stand in the result.
+        """
+        started = time.perf_counter()
+        max_model_len = await self.max_model_len()
+        run = _Run(job, await self._plan(job, max_model_len), max_model_len, started)
+        yield PlanReady(run.plan)
+        is_relayed = job.aggregate and len(run.plan.chunks) == 1
+        async for event in self._only_chunk(run) if is_relayed else self._all_chunks(run):
+            yield event
+
+    async def _plan(self, job: AnalysisJob, max_model_len: int) -> ChunkPlan:
+        text_tokens = text_token_bound(job.prompt) + PART_TOKENS + job.token_sampling.max_tokens
+        budget = TokenBudget(max_model_len, text_tokens)
+        async with deadline(self._settings.chunk_timeout_seconds, "Reading and planning the video"):
+            plan: ChunkPlan
+            plan, _ = await with_retries(
+                lambda: self._chunker.plan.remote(job.source, job.chunking, budget),
+                attempts=self._settings.chunk_attempts,
+                what="The plan",
+            )
+        return plan
+
+    async def _only_chunk(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
+        """The text of the only chunk is the answer, and is passed on while it is written."""
+        chunk = run.plan.chunks[0]
+        async for piece in relayed(lambda relay: self._chunks.answer(run.job, run.plan, chunk, relay)):
+            if isinstance(piece, str):
+                yield AnswerDelta(piece)
+                continue
+            yield ChunkDone(piece)
+            yield Progress(1, 1)
+            generation = piece.text and piece.text.generation
+            answer = _Answer(generation.text, finish_reason=generation.finish_reason) if generation else _Answer()
+            yield _done(run, [piece], answer)
+
+    async def _all_chunks(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
+        answers: list[ChunkAnswer] = []
+        total = len(run.plan.chunks)
+        async for chunk_answer in run_windowed(
+            run.plan.chunks,
+            lambda chunk: self._chunks.answer(run.job, run.plan, chunk),
+            window=self._settings.chunks_in_flight,
+        ):
+            answers.append(chunk_answer)
+            yield ChunkDone(chunk_answer)
+            yield Progress(len(answers), total)
+        answers.sort(key=lambda chunk_answer: chunk_answer.chunk_index)
+        answer = _Answer()
+        if run.job.aggregate and any(chunk_answer.text for chunk_answer in answers):
+            yield Progress(total, total, merging=True)
+            async for piece in relayed(lambda relay: self._merge(run, answers, relay)):
+                if isinstance(piece, str):
+                    yield AnswerDelta(piece)
+                else:
+                    answer = piece
+        yield _done(run, answers, answer)
+
+    async def _merge(self, run: _Run, answers: Sequence[ChunkAnswer], relay: TextRelay) -> _Answer:
+        """A failed merge loses no chunk's answer: its error stands in the result."""
+        notes = tuple(
+            Note(answer.start_seconds, answer.stop_seconds, answer.text.generation.text)
+            for answer in answers
+            if answer.text
+        )
+        task = MergeTask(run.job.prompt, run.job.merge_instruction, notes)
+        try:
+            async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
+                merged, _ = await with_retries(
+                    lambda: self._merged(run, task, relay), attempts=self._settings.chunk_attempts, what="The merge"
+                )
+        except LongtakeError as error:
+            return _Answer(error=error.message)
+        return _Answer(
+            text=merged.generation.text,
+            finish_reason=merged.generation.finish_reason,
+            merge_usage=merged.usage,
+            merge_levels=merged.levels,
+        )
+
+    async def _merged(self, run: _Run, task: MergeTask, relay: TextRelay) -> Merged:
+        pieces: AsyncIterator[TextDelta | Merged] = self._aggregator.merge.remote(
+            task, run.job.token_sampling, run.max_model_len
+        )
+        return await relay_through(relay, pieces)
+
+
+def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> AnalysisDone:
+    chunk_usages = (chunk_answer.text.generation.usage for chunk_answer in answers if chunk_answer.text)
+    return AnalysisDone(
+        plan=run.plan,
+        chunk_answers=tuple(answers),
+        answer=answer.text,
+        answer_error=answer.error,
+        finish_reason=answer.finish_reason,
+        coverage=measure_coverage(run.plan, answers),
+        usage=sum(chunk_usages, answer.merge_usage),
+        merge_levels=answer.merge_levels,
+        total_seconds=time.perf_counter() - run.started,
+    )
+
+
+def _share_of_object_store() -> int:
+    """Of the smallest node's: a chunk's frames are on one node at a time."""
+    stores = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["Alive"]]
+    return int(min(store for store in stores if store) * OBJECT_STORE_SHARE)

@@ -1,0 +1,82 @@
+"""VisionLanguageModel: from the frames of a chunk, or from text alone, to text."""
+
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from deployments.model_choice import ModelChoice
+from pipeline.errors import EngineDied, EngineFailed
+from pipeline.types import ChunkText, DecodedFrames, Generation, Prompt, TextDelta, TokenSampling
+
+logger = logging.getLogger("ray.serve")
+
+CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
+EXIT_WITHOUT_ENGINE = 70
+
+
+class VisionLanguageModel:
+    """The engine's owner. A replica whose engine died exits, and Serve starts another."""
+
+    def __init__(self, choice: ModelChoice) -> None:
+        logger.info("Serving %s on %s: %s", choice.model, choice.device, choice.reason)
+        os.environ.update(choice.environment)
+        # vLLM takes 13 s to import, and the graph can be built and tested where it is not installed.
+        from deployments.engine import Engine  # noqa: PLC0415
+
+        self._engine = Engine(choice.engine_args)
+
+    async def max_model_len(self) -> int:
+        """Tokens that prompt, frames and generated text share."""
+        return self._engine.max_model_len
+
+    async def answer(self, frames: DecodedFrames, prompt: Prompt, token_sampling: TokenSampling) -> ChunkText:
+        """What the model says about one chunk. Raises EngineFailed."""
+        async for piece in self.stream_answer(frames, prompt, token_sampling):
+            if isinstance(piece, ChunkText):
+                return piece
+        raise EngineFailed("The engine's text had no end; try again.")
+
+    async def stream_answer(
+        self, frames: DecodedFrames, prompt: Prompt, token_sampling: TokenSampling
+    ) -> AsyncIterator[TextDelta | ChunkText]:
+        """The same, passed on while it is written."""
+        async with _exit_without_engine():
+            async for piece in self._engine.generate(prompt, token_sampling, frames):
+                yield ChunkText(piece, frames.report) if isinstance(piece, Generation) else piece
+
+    async def generate(self, prompt: Prompt, token_sampling: TokenSampling) -> AsyncIterator[TextDelta | Generation]:
+        """Text from text, passed on while it is written. Raises EngineFailed."""
+        async with _exit_without_engine():
+            async for piece in self._engine.generate(prompt, token_sampling):
+                yield piece
+
+    async def check_ready(self) -> None:
+        """Generates a token. Raises EngineFailed when none comes."""
+        async for _ in self.generate(*CANARY):
+            pass
+
+    async def check_health(self) -> None:
+        """Serve's own check."""
+        async with _exit_without_engine():
+            await self._engine.check_alive()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_engine"):
+            self._engine.shutdown()
+
+
+@asynccontextmanager
+async def _exit_without_engine() -> AsyncIterator[None]:
+    """Ends this process when its engine is dead.
+
+    Serve would notice after three failed checks, 30 s, in which every call here fails; callers of a process that is
+    gone try another replica at once, or wait for the next.
+    """
+    try:
+        yield
+    except EngineDied:
+        logger.critical("The engine died; this replica exits, to be replaced")
+        sys.stderr.flush()
+        os._exit(EXIT_WITHOUT_ENGINE)

@@ -1,0 +1,53 @@
+"""The HTTP application, over an upload store of its own and an Orchestrator that plays a prepared analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from deployments.api.service import Service, _service
+from deployments.config import AppSettings
+from deployments.ingress import build_http_app
+from deployments.model_choice import choose_model
+from pipeline.config import SourceSettings
+from pipeline.sources import open_upload_store
+from tests.deployments.api.fakes import FakeOrchestrator
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    """The folder in which uploads are kept."""
+    folder = tmp_path / "host_path_of_uploads"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def orchestrator(uploads: Path) -> FakeOrchestrator:
+    return FakeOrchestrator(uploads)
+
+
+@pytest.fixture
+def app(orchestrator: FakeOrchestrator, uploads: Path) -> FastAPI:
+    settings = AppSettings(
+        sources=SourceSettings(upload_store=str(uploads), max_video_bytes=3 * 1024**2, max_data_url_bytes=1024)
+    )
+    service = Service(
+        settings=settings,
+        model=choose_model(settings, num_gpus=0, vllm_has_cuda=False),
+        uploads=open_upload_store(settings.sources),
+        orchestrator=orchestrator,
+    )
+    app = build_http_app()
+    app.dependency_overrides[_service] = lambda: service
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client

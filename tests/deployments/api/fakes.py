@@ -1,0 +1,129 @@
+"""An Orchestrator that plays a prepared analysis, and that analysis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.analysis import (
+    AnalysisDone,
+    AnalysisEvent,
+    AnalysisJob,
+    AnswerDelta,
+    ChunkDone,
+    PlanReady,
+    Progress,
+)
+from pipeline.types import (
+    Chunk,
+    ChunkAnswer,
+    ChunkFailure,
+    ChunkPlan,
+    ChunkText,
+    Coverage,
+    DecodeReport,
+    Generation,
+    StoredVideo,
+    TokenUsage,
+    VideoInfo,
+)
+
+MODEL_LEN = 4096
+
+VIDEO = VideoInfo(1280, 720, 25.0004, 118.0004, 2950, "h264", "matroska,webm", 1000, "bytes", False, 0.0)
+
+
+def _chunk(index: int, start: float, stop: float) -> Chunk:
+    return Chunk(index, start, stop, np.arange(4), np.arange(4.0), 0.0, 640, 1152)
+
+
+PLAN = ChunkPlan(VIDEO, (_chunk(0, 0, 60), _chunk(1, 58, 118.0004)), 0.0, 118.0004, 60.0, 2.0, 2.0, ("A notice.",))
+ONE_CHUNK_PLAN = ChunkPlan(VIDEO, PLAN.chunks[:1], 0.0, 60.0, 60.0, 2.0, 2.0)
+
+ANSWERED = ChunkAnswer(
+    chunk_index=0,
+    start_seconds=0.0,
+    stop_seconds=60.0,
+    processing_seconds=5.0004,
+    attempts=2,
+    text=ChunkText(
+        Generation("A cat sits.", "stop", TokenUsage(100, 7), inference_seconds=2.5),
+        DecodeReport(3, (1.5004,), "pyav", "torchcodec cannot open the video", 1.5),
+    ),
+    failure=None,
+)
+FAILED = ChunkAnswer(1, 58.0, 118.0004, 3.0, 4, None, ChunkFailure("decode_failed", "No frame could be decoded."))
+COVERAGE = Coverage(2.0, 0.05, 3, ((60.0, 118.0004),), (1,), ("A notice.",))
+
+
+def done(
+    answer: str | None = "A cat sits all day.",
+    *,
+    plan: ChunkPlan = PLAN,
+    chunk_answers: tuple[ChunkAnswer, ...] = (ANSWERED, FAILED),
+    answer_error: str | None = None,
+) -> AnalysisDone:
+    return AnalysisDone(
+        plan=plan,
+        chunk_answers=chunk_answers,
+        answer=answer,
+        answer_error=answer_error,
+        finish_reason="stop",
+        coverage=COVERAGE,
+        usage=TokenUsage(150, 20),
+        merge_levels=1,
+        total_seconds=6.0004,
+    )
+
+
+WHOLE: tuple[AnalysisEvent, ...] = (
+    PlanReady(PLAN),
+    ChunkDone(ANSWERED),
+    Progress(1, 2),
+    ChunkDone(FAILED),
+    Progress(2, 2),
+    Progress(2, 2, merging=True),
+    AnswerDelta("A cat sits "),
+    AnswerDelta("all day."),
+    done(),
+)
+"""What the Orchestrator says of two chunks, one of which failed."""
+
+
+class FakeOrchestrator:
+    """Plays `events`, raises those among them that are exceptions, and keeps the jobs it was given."""
+
+    def __init__(self, uploads: Path) -> None:
+        self.events: Sequence[AnalysisEvent | Exception] = WHOLE
+        self.ready_error: Exception | None = None
+        self.jobs: list[AnalysisJob] = []
+        self.uploaded: list[bytes] = []
+        """The bytes of uploaded videos, read when the last event was due."""
+        self.ended = asyncio.Event()
+        self.wait: asyncio.Event | None = None
+        """Waited for before each event but the first."""
+        self._uploads = uploads
+
+    async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
+        self.jobs.append(job)
+        try:
+            for place, event in enumerate(self.events):
+                if self.wait and place:
+                    await self.wait.wait()
+                if place == len(self.events) - 1 and isinstance(job.source, StoredVideo):
+                    self.uploaded.append((self._uploads / job.source.file_id / "video").read_bytes())
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            self.ended.set()
+
+    async def max_model_len(self) -> int:
+        return MODEL_LEN
+
+    async def check_ready(self) -> None:
+        if self.ready_error:
+            raise self.ready_error

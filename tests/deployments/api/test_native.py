@@ -1,0 +1,568 @@
+"""`POST /v1/analyses`, and what all dialects share: errors, bodies, uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from ray.exceptions import RayTaskError
+
+from deployments.api.native import AnalysisRequest
+from deployments.api.options import AnalysisOptions
+from pipeline import errors
+from pipeline.analysis import PlanReady
+from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION
+from pipeline.types import HttpVideo, LocalVideo, Prompt, S3Video, StoredVideo
+from pipeline.visual_tokens import DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
+from tests.deployments.api.fakes import ANSWERED, FAILED, PLAN, WHOLE, FakeOrchestrator, done
+from tests.deployments.api.wire import check_discreet, error_of, events_of
+
+ROUTE = "/v1/analyses"
+ASKED = {"prompt": "What happens?", "video_url": "https://example.com/cat.mp4"}
+VIDEO_BYTES = b"\0\0\0\x18ftypisom" + b"\0" * 2000
+
+VIDEO_INFO = {
+    "width": 1280,
+    "height": 720,
+    "fps": 25.0,
+    "duration": 118.0,
+    "total_frames": 2950,
+    "codec": "h264",
+}
+CHUNK_RESULT = {
+    "chunk_index": 0,
+    "start_time": 0.0,
+    "end_time": 60.0,
+    "success": True,
+    "response": "A cat sits.",
+    "processing_time": 5.0,
+    "decode_seconds": 1.5,
+    "inference_seconds": 2.5,
+    "queue_seconds": 1.0,
+    "num_frames": 3,
+    "missing_frames": [1.5],
+    "decoder": "pyav",
+    "attempts": 2,
+    "prompt_tokens": 100,
+    "completion_tokens": 7,
+    "finish_reason": "stop",
+    "error": None,
+}
+FAILED_RESULT = {
+    "chunk_index": 1,
+    "start_time": 58.0,
+    "end_time": 118.0,
+    "success": False,
+    "response": None,
+    "processing_time": 3.0,
+    "decode_seconds": 0.0,
+    "inference_seconds": 0.0,
+    "queue_seconds": 0.0,
+    "num_frames": 0,
+    "missing_frames": [],
+    "decoder": None,
+    "attempts": 4,
+    "prompt_tokens": 0,
+    "completion_tokens": 0,
+    "finish_reason": None,
+    "error": {"type": "decode_failed", "message": "No frame could be decoded."},
+}
+ANALYSIS = {
+    "success": True,
+    "model": "longtake-demo",
+    "video_info": VIDEO_INFO,
+    "num_chunks": 2,
+    "chunk_results": [CHUNK_RESULT, FAILED_RESULT],
+    "aggregated_response": "A cat sits all day.",
+    "aggregation_error": None,
+    "merge_levels": 1,
+    "coverage": {
+        "requested_fps": 2.0,
+        "effective_fps": 0.05,
+        "frames_used": 3,
+        "uncovered": [[60.0, 118.0]],
+        "failed_chunks": [1],
+        "notices": ["A notice."],
+    },
+    "partial": True,
+    "total_successful_chunks": 1,
+    "total_processing_time": 6.0,
+    "seed": 42,
+    "usage": {"prompt_tokens": 150, "completion_tokens": 20, "total_tokens": 170},
+}
+
+
+# --- Answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_answer_field_by_field(client: TestClient) -> None:
+    response = client.post(ROUTE, json=ASKED | {"seed": 42})
+    assert response.status_code == 200
+    body = response.json()
+    assert "random" in body.pop("notice")  # the demo model's
+    assert body == ANALYSIS
+
+
+def test_nothing_was_answered(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (PlanReady(PLAN), done(None, chunk_answers=(FAILED,)))
+    body = client.post(ROUTE, json=ASKED).json()
+    assert (body["success"], body["partial"], body["aggregated_response"]) == (False, True, None)
+
+
+def test_a_failed_merge_keeps_the_chunks_answers(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (PlanReady(PLAN), done(None, chunk_answers=(ANSWERED,), answer_error="No room."))
+    body = client.post(ROUTE, json=ASKED).json()
+    assert (body["success"], body["partial"], body["aggregation_error"]) == (True, True, "No room.")
+    assert body["chunk_results"][0]["response"] == "A cat sits."
+
+
+def test_stream_tells_things_as_they_happen(client: TestClient) -> None:
+    response = client.post(ROUTE, json=ASKED | {"seed": 42, "stream": True})
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+    events = events_of(response.text)
+    answer = events[-1][1]
+    answer.pop("notice")
+    assert events == [
+        (
+            "plan",
+            {
+                "video_info": VIDEO_INFO,
+                "num_chunks": 2,
+                "chunk_duration": 60.0,
+                "chunks": [
+                    {
+                        "chunk_index": 0,
+                        "start_time": 0.0,
+                        "end_time": 60.0,
+                        "num_frames": 4,
+                        "width": 1152,
+                        "height": 640,
+                    },
+                    {
+                        "chunk_index": 1,
+                        "start_time": 58.0,
+                        "end_time": 118.0,
+                        "num_frames": 4,
+                        "width": 1152,
+                        "height": 640,
+                    },
+                ],
+                "notices": ["A notice."],
+            },
+        ),
+        ("chunk", CHUNK_RESULT),
+        ("progress", {"stage": "chunks", "chunks_done": 1, "num_chunks": 2}),
+        ("chunk", FAILED_RESULT),
+        ("progress", {"stage": "chunks", "chunks_done": 2, "num_chunks": 2}),
+        ("progress", {"stage": "merging", "chunks_done": 2, "num_chunks": 2}),
+        ("delta", {"text": "A cat sits "}),
+        ("delta", {"text": "all day."}),
+        ("answer", ANALYSIS),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (errors.ReplicaLost("A replica was lost."), "replica_lost"),
+        (RuntimeError("/secret/host_path"), "internal_error"),
+        (RayTaskError("analyze", "Traceback", errors.EngineFailed("refused")).as_instanceof_cause(), "engine_failed"),
+    ],
+)
+def test_a_stream_that_breaks_says_so(
+    failure: Exception, kind: str, client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    orchestrator.events = (*WHOLE[:2], failure)
+    response = client.post(ROUTE, json=ASKED | {"stream": True})
+    *_, (name, data) = events_of(response.text)
+    assert name == "error"
+    assert set(data) == {"error"}
+    assert data["error"]["type"] == kind
+    check_discreet(response.text)
+
+
+def test_what_is_wrong_with_the_video_is_no_stream(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (errors.UnreadableVideo("The video was cut off.", param="video_url"),)
+    error = error_of(client.post(ROUTE, json=ASKED | {"stream": True}), 422)
+    assert error == {"type": "unreadable_video", "message": "The video was cut off.", "param": "video_url"}
+
+
+# --- What reaches the Orchestrator ------------------------------------------------------------------------------------
+
+
+def test_defaults(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    assert client.post(ROUTE, json=ASKED).status_code == 200
+    (job,) = orchestrator.jobs
+    assert job.source == HttpVideo("https://example.com/cat.mp4")
+    assert job.prompt == Prompt("What happens?")
+    assert (job.aggregate, job.merge_instruction) == (True, DEFAULT_MERGE_INSTRUCTION)
+    chunking, sampling = job.chunking, job.chunking.frame_sampling
+    assert (chunking.chunk_duration_seconds, chunking.chunk_overlap_seconds) == (60.0, 2.0)
+    assert (chunking.video_start_seconds, chunking.video_end_seconds) == (0.0, None)
+    assert (sampling.fps, sampling.nframes, sampling.max_frames_per_chunk) == (2.0, None, 768)
+    assert sampling.max_pixels == DEFAULT_MIN_PIXELS  # on a CPU
+    assert sampling.total_pixels == DEFAULT_TOTAL_PIXELS
+    assert job.token_sampling.max_tokens == 512
+
+
+def test_the_seed_that_was_picked_is_told(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    seeds = {client.post(ROUTE, json=ASKED).json()["seed"] for _ in range(5)}
+    assert seeds == {job.token_sampling.seed for job in orchestrator.jobs}
+    assert len(seeds) > 1
+
+
+def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    asked = {
+        "max_tokens": 99,
+        "temperature": 0,
+        "top_p": 0.5,
+        "top_k": -1,
+        "seed": 7,
+        "chunk_duration": 30.5,
+        "chunk_overlap": 0,
+        "nframes": 12,
+        "max_frames_per_chunk": 64,
+        "min_pixels": 2048,
+        "max_pixels": 4096,
+        "total_pixels": 100_000,
+        "video_start": 1.5,
+        "video_end": 90,
+        "aggregate": False,
+        "aggregation_prompt": "List them.",
+    }
+    assert set(asked) | {"fps"} == set(AnalysisOptions.model_fields)
+    assert client.post(ROUTE, json=ASKED | asked).status_code == 200
+    (job,) = orchestrator.jobs
+    tokens, chunking, sampling = job.token_sampling, job.chunking, job.chunking.frame_sampling
+    assert (tokens.max_tokens, tokens.temperature, tokens.top_p, tokens.top_k, tokens.seed) == (99, 0, 0.5, -1, 7)
+    assert (chunking.chunk_duration_seconds, chunking.chunk_overlap_seconds) == (30.5, 0)
+    assert (chunking.video_start_seconds, chunking.video_end_seconds) == (1.5, 90)
+    assert (sampling.fps, sampling.nframes, sampling.max_frames_per_chunk) == (None, 12, 64)
+    assert (sampling.min_pixels, sampling.max_pixels, sampling.total_pixels) == (2048, 4096, 100_000)
+    assert (job.aggregate, job.merge_instruction) == (False, "List them.")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "source"),
+    [
+        ("video_url", "s3://bucket/cats/1.mp4", S3Video("bucket", "cats/1.mp4")),
+        ("video_path", "cats/1.mp4", LocalVideo("cats/1.mp4")),
+        ("file_id", "file-1", StoredVideo("file-1")),
+    ],
+)
+def test_ways_to_name_a_video(
+    field: str, value: str, source: object, client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    orchestrator.events = WHOLE if field != "file_id" else (*WHOLE, WHOLE[-1])  # its last event is never asked for
+    assert client.post(ROUTE, json={"prompt": "What?", field: value}).status_code == 200
+    assert orchestrator.jobs[0].source == source
+
+
+def test_form_with_a_file(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
+    fields = {"prompt": "What happens?", "fps": "0.5", "aggregate": "false"}
+    response = client.post(ROUTE, data=fields, files={"video": ("cat.mp4", VIDEO_BYTES, "video/mp4")})
+    assert response.status_code == 200, response.text
+    (job,) = orchestrator.jobs
+    assert isinstance(job.source, StoredVideo)
+    assert job.chunking.frame_sampling.fps == 0.5
+    assert job.aggregate is False
+    assert orchestrator.uploaded == [VIDEO_BYTES]
+    assert list(uploads.iterdir()) == []
+
+
+def test_form_without_a_file(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    boundary = {"content-type": "multipart/form-data; boundary=x"}
+    parts = "".join(f'--x\r\ncontent-disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in ASKED.items())
+    assert client.post(ROUTE, content=f"{parts}--x--\r\n", headers=boundary).status_code == 200
+    assert orchestrator.jobs[0].source == HttpVideo("https://example.com/cat.mp4")
+
+
+def test_data_url(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
+    url = "data:video/mp4;base64," + base64.b64encode(VIDEO_BYTES[:700]).decode()
+    assert client.post(ROUTE, json={"prompt": "What?", "video_url": url}).status_code == 200
+    assert orchestrator.uploaded == [VIDEO_BYTES[:700]]
+    assert list(uploads.iterdir()) == []
+
+
+# --- Temporary uploads ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_an_upload_is_gone_after_a_failure(
+    stream: str, place: int, client: TestClient, orchestrator: FakeOrchestrator, uploads: Path
+) -> None:
+    orchestrator.events = (*WHOLE[:place], errors.EngineFailed("refused"))
+    client.post(ROUTE, data={"prompt": "What?", "stream": stream}, files={"video": ("cat.mp4", VIDEO_BYTES)})
+    assert orchestrator.uploaded == [VIDEO_BYTES]
+    assert list(uploads.iterdir()) == []
+
+
+def test_an_upload_is_gone_after_its_stream(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
+    fields = {"prompt": "What?", "stream": "true"}
+    response = client.post(ROUTE, data=fields, files={"video": ("cat.mp4", VIDEO_BYTES)})
+    assert events_of(response.text)[-1][0] == "answer"
+    assert orchestrator.uploaded == [VIDEO_BYTES]
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_refused_prompt_leaves_no_upload(client: TestClient, uploads: Path) -> None:
+    error_of(client.post(ROUTE, data={"prompt": " "}, files={"video": ("cat.mp4", VIDEO_BYTES)}), 400)
+    assert list(uploads.iterdir()) == []
+
+
+async def test_an_upload_is_gone_when_the_client_leaves(
+    app: FastAPI, orchestrator: FakeOrchestrator, uploads: Path
+) -> None:
+    """A client that closes its connection in the middle of a stream, by the ASGI protocol itself."""
+    orchestrator.wait = asyncio.Event()  # never set: the plan comes, and then nothing
+    head = 'content-disposition: form-data; name="{}"{}\r\n\r\n'
+    parts = [
+        head.format("prompt", "").encode() + b"What?",
+        head.format("stream", "").encode() + b"true",
+        head.format("video", '; filename="cat.mp4"').encode() + VIDEO_BYTES,
+    ]
+    body = b"".join(b"--x\r\n" + part + b"\r\n" for part in parts) + b"--x--\r\n"
+    got_plan = asyncio.Event()
+    messages: Iterator[dict[str, Any]] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        if message := next(messages, None):
+            return message
+        await got_plan.wait()
+        assert len(os.listdir(uploads)) == 1
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if b"event: plan" in message.get("body", b""):
+            got_plan.set()
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "path": ROUTE,
+        "raw_path": ROUTE.encode(),
+        "query_string": b"",
+        "headers": [(b"content-type", b"multipart/form-data; boundary=x")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "scheme": "http",
+        "root_path": "",
+    }
+    async with asyncio.timeout(10):
+        await app(scope, receive, send)
+        await orchestrator.ended.wait()
+        while os.listdir(uploads):  # deleted in a thread
+            await asyncio.to_thread(time.sleep, 0.01)
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("fps", 0, "fps is 0; input should be greater than 0"),
+        ("fps", 61, "less than or equal to 60"),
+        ("fps", "fast", "fps is 'fast'; input should be a valid number"),
+        ("nframes", 1, "greater than or equal to 2"),
+        ("nframes", 769, "less than or equal to 768"),
+        ("nframes", 2.5, "valid integer"),
+        ("max_frames_per_chunk", 1, "greater than or equal to 2"),
+        ("max_tokens", 0, "greater than or equal to 1"),
+        ("temperature", -0.1, "greater than or equal to 0"),
+        ("temperature", 2.1, "less than or equal to 2"),
+        ("top_p", 0, "greater than 0"),
+        ("top_k", -2, "greater than or equal to -1"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("seed", 2**63, "seed is 9223372036854775808; input should be less than"),
+        ("chunk_duration", 0.5, "greater than or equal to 1"),
+        ("chunk_duration", 3601, "less than or equal to 3600"),
+        ("chunk_overlap", -1, "greater than or equal to 0"),
+        ("min_pixels", 1023, "greater than or equal to 1024"),
+        ("max_pixels", 10**9, "less than or equal to 786432"),
+        ("total_pixels", 1, "greater than or equal to 2048"),
+        ("video_start", -1, "greater than or equal to 0"),
+        ("video_end", 0, "greater than 0"),
+        ("aggregate", "perhaps", "valid boolean"),
+        ("stream", None, "valid boolean"),
+        ("prompt", None, "valid string"),
+        ("prompt", "", "prompt is empty; ask something about the video"),
+        ("prompt", "Hi<|im_end|>", "prompt holds the control token <|im_end|>; leave it out"),
+        ("aggregation_prompt", " ", "aggregation_prompt is empty"),
+        ("video_url", "ftp://example.com/cat.mp4", "The scheme 'ftp' is not allowed"),
+        ("video_url", "/etc/passwd", "Name a file on the server by `video_path`"),
+        ("video_url", "data:video/mp4;base64,", "The data: URL is empty"),
+    ],
+)
+def test_an_invalid_value_is_named(field: str, value: object, words: str, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {field: value}), 400)
+    assert error["type"] == "invalid_request"
+    assert error["param"] == field
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999"])
+def test_numbers_are_finite(value: str, client: TestClient) -> None:
+    body = json.dumps(ASKED)[:-1] + f', "video_start": {value}}}'
+    assert error_of(client.post(ROUTE, content=body), 400)["param"] == "video_start"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"fps": 1, "nframes": 8}, "fps and nframes are both given; give one of them"),
+        ({"chunk_duration": 2}, "chunk_overlap (2 s) must be shorter than chunk_duration (2 s)"),
+        ({"video_start": 5, "video_end": 5}, "video_end (5 s) must be after video_start (5 s)"),
+        ({"max_pixels": 2048}, "max_pixels (2048) is below min_pixels (131072)"),
+        ({"video_path": "cat.mp4"}, "More than one video is given"),
+        ({"file_id": "file-1"}, "More than one video is given"),
+        ({"video_url": None}, "No video is given; give one of video_url, video_path and file_id, or upload a file"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(fields: dict[str, object], words: str, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | fields), 400)
+    assert error["type"] == "invalid_request"
+    assert words in error["message"]
+
+
+def test_an_unknown_field_is_refused_with_the_known_ones(client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"frames_per_second": 2}), 400)
+    assert error["param"] == "frames_per_second"
+    assert error["message"].startswith("frames_per_second is not a field; the fields are ")
+    assert all(name in error["message"] for name in AnalysisRequest.model_fields)
+
+
+def test_an_unknown_field_of_a_form_is_refused(client: TestClient) -> None:
+    response = client.post(ROUTE, data={"prompt": "What?", "fsp": "2"}, files={"video": ("cat.mp4", VIDEO_BYTES)})
+    assert error_of(response, 400)["param"] == "fsp"
+
+
+def test_all_that_is_wrong_is_said_at_once(client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json={"fps": 0, "seed": -1}), 400)
+    assert "prompt is missing" in error["message"]
+    assert "seed is -1" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "The body is not JSON"),
+        (b"{", "The body is not JSON"),
+        (b"\xff\xfe", "The body is not JSON"),
+        (b"[1]", "The body is a JSON list; send an object"),
+        (b'"prompt"', "The body is a JSON str; send an object"),
+    ],
+)
+def test_a_body_that_is_no_object(body: bytes, words: str, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, content=body), 400)
+    assert error["type"] == "invalid_request"
+    assert words in error["message"]
+
+
+def test_half_a_character_is_refused(client: TestClient) -> None:
+    """JSON can hold it, UTF-8 cannot."""
+    body = rb'{"prompt": "What \ud800?", "video_url": "https://example.com/cat.mp4"}'
+    assert error_of(client.post(ROUTE, content=body), 400)["param"] == "prompt"
+
+
+def test_half_a_character_in_a_fields_name_is_refused(client: TestClient) -> None:
+    body = rb'{"prompt": "What?", "video_url": "https://example.com/cat.mp4", "\ud800": 1}'
+    error_of(client.post(ROUTE, content=body), 400)
+
+
+def test_a_deeply_nested_body_is_refused(client: TestClient) -> None:
+    error_of(client.post(ROUTE, content=b'{"prompt": ' + b"[" * 100_000), 400)
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=y"])
+def test_a_form_that_is_none(content_type: str, client: TestClient) -> None:
+    response = client.post(ROUTE, content=b"--x\r\nnot a form", headers={"content-type": content_type})
+    assert error_of(response, 400)["type"] == "invalid_request"
+
+
+def test_two_files_are_refused(client: TestClient, uploads: Path) -> None:
+    files = [("video", ("a.mp4", VIDEO_BYTES)), ("video2", ("b.mp4", VIDEO_BYTES))]
+    error_of(client.post(ROUTE, data={"prompt": "What?"}, files=files), 400)
+    assert list(uploads.iterdir()) == []
+
+
+def test_an_empty_file_is_refused(client: TestClient, uploads: Path) -> None:
+    error = error_of(client.post(ROUTE, data={"prompt": "What?"}, files={"video": ("a.mp4", b"")}), 400)
+    assert "The file is empty" in error["message"]
+    assert list(uploads.iterdir()) == []
+
+
+def blocks(count: int) -> Iterator[bytes]:
+    """A body without a Content-Length."""
+    for _ in range(count):
+        yield b" " * 2**16
+
+
+def test_a_json_body_that_is_too_large(client: TestClient) -> None:
+    for content in (b" " * 2**22, blocks(64)):
+        error = error_of(client.post(ROUTE, content=content), 413)
+        assert error["type"] == "source_too_large"
+        assert "upload them to /v1/files" in error["message"]
+
+
+def test_a_file_that_is_too_large(client: TestClient, uploads: Path) -> None:
+    response = client.post(ROUTE, data={"prompt": "What?"}, files={"video": ("a.mp4", b"x" * 2**23)})
+    assert error_of(response, 413)["type"] == "source_too_large"
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_data_url_that_is_too_large(client: TestClient) -> None:
+    url = "data:video/mp4;base64," + base64.b64encode(b"x" * 1025).decode()
+    error = error_of(client.post(ROUTE, json={"prompt": "What?", "video_url": url}), 413)
+    assert error["param"] == "video_url"
+
+
+# --- Failures ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_that_nobody_expected(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (RuntimeError("secret of /host_path"),)
+    error = error_of(client.post(ROUTE, json=ASKED), 500)
+    assert error["type"] == "internal_error"
+
+
+def test_a_failure_in_another_replica(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    cause = errors.SourceNotFound("No such video.", param="video_url")
+    orchestrator.events = (RayTaskError("plan", "Traceback", cause).as_instanceof_cause(),)
+    error = error_of(client.post(ROUTE, json=ASKED), 404)
+    assert error == {"type": "source_not_found", "message": "No such video.", "param": "video_url"}
+
+
+def test_unknown_routes_and_methods(client: TestClient) -> None:
+    assert error_of(client.get("/v1/analysis"), 404)["type"] == "not_found"
+    error = error_of(client.get(ROUTE), 405)
+    assert (error["type"], error["param"]) == ("invalid_request", None)
+
+
+def test_an_upload_that_hides_its_length_is_cut_off_at_the_limit(client: TestClient, uploads: Path) -> None:
+    received = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal received
+        yield b'--x\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n'
+        for _ in range(100):
+            received += 1024**2
+            yield bytes(1024**2)
+
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    response = client.post(ROUTE, content=endless(), headers=headers)
+    assert error_of(response, 413)["type"] == "source_too_large"
+    assert list(uploads.iterdir()) == []

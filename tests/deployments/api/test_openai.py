@@ -1,0 +1,322 @@
+"""OpenAI's dialect, on the wire. The official client is put before the whole graph in tests/graph."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from deployments.api.openai import ChatCompletionRequest
+from pipeline import errors
+from pipeline.analysis import AnswerDelta, PlanReady
+from pipeline.types import HttpVideo, LocalVideo, Prompt, StoredVideo
+from tests.deployments.api.fakes import ANSWERED, FAILED, MODEL_LEN, PLAN, WHOLE, FakeOrchestrator, done
+from tests.deployments.api.test_native import ANALYSIS
+from tests.deployments.api.wire import check_discreet, error_of, events_of
+
+ROUTE = "/v1/chat/completions"
+VIDEO_PART = {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4"}}
+TEXT_PART = {"type": "text", "text": "What happens?"}
+USER = {"role": "user", "content": [VIDEO_PART, TEXT_PART]}
+ASKED: dict[str, Any] = {"model": "longtake-demo", "messages": [USER]}
+USAGE = {"prompt_tokens": 150, "completion_tokens": 20, "total_tokens": 170}
+IN_LONGTAKE = {name: value for name, value in ANALYSIS.items() if name not in ("model", "aggregated_response", "usage")}
+
+
+def pieces_of(text: str) -> list[dict[str, Any]]:
+    """The chunks of a streamed completion, whose end is checked."""
+    *events, end = events_of(text)
+    assert end == (None, "[DONE]")
+    assert all(name is None for name, _ in events)
+    return [data for _, data in events]
+
+
+# --- Answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_completion_field_by_field(client: TestClient) -> None:
+    response = client.post(ROUTE, json=ASKED | {"seed": 42})
+    assert response.status_code == 200
+    body = response.json()
+    longtake = body.pop("longtake")
+    assert "random" in longtake.pop("notice")
+    assert longtake == IN_LONGTAKE
+    assert body.pop("id").startswith("chatcmpl-")
+    assert isinstance(body.pop("created"), int)
+    assert body == {
+        "object": "chat.completion",
+        "model": "longtake-demo",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "A cat sits all day."},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": USAGE,
+    }
+
+
+def test_completions_differ_in_their_id(client: TestClient) -> None:
+    assert len({client.post(ROUTE, json=ASKED).json()["id"] for _ in range(3)}) == 3
+
+
+def test_stream(client: TestClient) -> None:
+    response = client.post(ROUTE, json=ASKED | {"seed": 42, "stream": True})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    pieces = pieces_of(response.text)
+    longtake = pieces[-1].pop("longtake")
+    longtake.pop("notice")
+    assert longtake == IN_LONGTAKE
+    heads = {(piece.pop("id"), piece.pop("created"), piece.pop("model"), piece.pop("object")) for piece in pieces}
+    assert len(heads) == 1  # one completion
+    assert [piece.pop("choices") for piece in pieces] == [
+        [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
+        for delta, reason in [
+            ({"role": "assistant", "content": ""}, None),
+            ({"content": "A cat sits "}, None),
+            ({"content": "all day."}, None),
+            ({}, "stop"),
+        ]
+    ]
+    assert all(piece == {} for piece in pieces)
+
+
+def test_usage_of_a_stream_comes_last_where_it_is_asked_for(client: TestClient) -> None:
+    asked = ASKED | {"stream": True, "stream_options": {"include_usage": True}}
+    *_, usage = pieces_of(client.post(ROUTE, json=asked).text)
+    assert (usage["choices"], usage["usage"]) == ([], USAGE)
+
+
+def test_what_was_not_passed_on_before_comes_in_the_end(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (PlanReady(PLAN), AnswerDelta("A cat "), done("A cat sits all day."))
+    pieces = pieces_of(client.post(ROUTE, json=ASKED | {"stream": True}).text)
+    contents = [piece["choices"][0]["delta"].get("content") for piece in pieces]
+    assert contents == ["", "A cat ", "sits all day.", None]
+
+
+def test_without_a_merge_the_parts_are_the_answer(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (PlanReady(PLAN), done(None))
+    whole = client.post(ROUTE, json=ASKED | {"aggregate": False}).json()
+    assert whole["choices"][0]["message"]["content"] == "[00:00 - 01:00]\nA cat sits."
+    pieces = pieces_of(client.post(ROUTE, json=ASKED | {"aggregate": False, "stream": True}).text)
+    assert [piece["choices"][0]["delta"].get("content") for piece in pieces] == [
+        "",
+        "[00:00 - 01:00]\nA cat sits.",
+        None,
+    ]
+
+
+def test_no_answer_at_all_is_an_error(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (PlanReady(PLAN), done(None, chunk_answers=(FAILED,)))
+    error = error_of(client.post(ROUTE, json=ASKED), 500)
+    assert error["message"] == "No part of the video could be answered: No frame could be decoded."
+    *_, last = pieces_of(client.post(ROUTE, json=ASKED | {"stream": True}).text)
+    assert last == {"error": error}
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"), [(errors.EngineDied("gone"), "engine_died"), (RuntimeError("/host_path"), "internal_error")]
+)
+def test_a_stream_that_breaks_says_so(
+    failure: Exception, kind: str, client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    orchestrator.events = (*WHOLE[:7], failure)
+    response = client.post(ROUTE, json=ASKED | {"stream": True})
+    *_, last = pieces_of(response.text)
+    assert last["error"]["type"] == kind
+    check_discreet(response.text)
+
+
+def test_what_is_wrong_with_the_video_is_no_stream(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (errors.SourceNotFound("No such video.", param="video_url"),)
+    assert error_of(client.post(ROUTE, json=ASKED | {"stream": True}), 404)["type"] == "source_not_found"
+
+
+# --- What reaches the Orchestrator ------------------------------------------------------------------------------------
+
+
+def test_messages(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": [{"type": "text", "text": "In French."}]},
+        {"role": "user", "content": [TEXT_PART, VIDEO_PART, {"type": "text", "text": "And why?"}], "name": "ann"},
+    ]
+    assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
+    (job,) = orchestrator.jobs
+    assert job.prompt == Prompt("What happens?\nAnd why?", "Be brief.\nIn French.")
+    assert job.source == HttpVideo("https://example.com/cat.mp4")
+
+
+def test_options_beside_openais(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    extra = {"max_tokens": 5, "max_completion_tokens": 77, "temperature": 0, "fps": 0.5, "chunk_duration": 20, "n": 1}
+    ignored = {"user": "ann", "metadata": {"a": "b"}, "store": False}
+    assert client.post(ROUTE, json=ASKED | extra | ignored).status_code == 200
+    (job,) = orchestrator.jobs
+    assert job.token_sampling.max_tokens == 77
+    assert job.token_sampling.temperature == 0
+    assert job.chunking.frame_sampling.fps == 0.5
+    assert job.chunking.chunk_duration_seconds == 20
+
+
+def test_a_file_that_was_uploaded(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
+    file_id = client.post("/v1/files", files={"file": ("cat.mp4", b"video")}).json()["id"]
+    part = {"type": "file", "file": {"file_id": file_id}}
+    assert client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [TEXT_PART, part]}]}).status_code == 200
+    assert orchestrator.jobs[0].source == StoredVideo(file_id)
+    assert len(list(uploads.iterdir())) == 1  # the client's own, and not a temporary one
+
+
+def test_a_data_url(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
+    part = {"type": "video_url", "video_url": {"url": "data:video/mp4;base64," + base64.b64encode(b"video").decode()}}
+    for stream in (False, True):
+        asked = ASKED | {"messages": [USER | {"content": [part, TEXT_PART]}], "stream": stream}
+        assert client.post(ROUTE, json=asked).status_code == 200
+    assert orchestrator.uploaded == [b"video", b"video"]
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_path_beside_a_plain_message(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    asked = ASKED | {"messages": [{"role": "user", "content": "What happens?"}], "video_path": "cat.mp4"}
+    assert client.post(ROUTE, json=asked).status_code == 200
+    assert orchestrator.jobs[0].source == LocalVideo("cat.mp4")
+    assert orchestrator.jobs[0].prompt == Prompt("What happens?")
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("What happens?", "holds 0 videos; give one"),
+        ([TEXT_PART], "holds 0 videos; give one"),
+        ([VIDEO_PART, VIDEO_PART, TEXT_PART], "holds 2 videos; give one"),
+        ([VIDEO_PART, {"type": "file", "file": {"file_id": "file-1"}}, TEXT_PART], "holds 2 videos; give one"),
+    ],
+)
+def test_one_video_is_needed(content: object, words: str, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": content}]}), 400)
+    assert error["param"] == "messages"
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "param", "words"),
+    [
+        ([], "messages", "at least 1 item"),
+        ([{"role": "system", "content": "Be brief."}], "messages", "holds 0 user messages; send one"),
+        ([USER, USER], "messages", "holds 2 user messages; send one"),
+        ([{"role": "assistant", "content": "Yes?"}, USER], "messages.0.role", "'system', 'developer' or 'user'"),
+        ([{"role": "system", "content": "<|im_end|>"}, USER], "messages", "control token"),
+        ([USER | {"content": [VIDEO_PART]}], "prompt", "prompt is empty"),
+    ],
+)
+def test_messages_that_are_refused(messages: list[object], param: str, words: str, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"messages": messages}), 400)
+    assert error["param"] == param
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}},
+        {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4", "detail": "high"}},
+        {"type": "file", "file": {"file_data": "data:video/mp4;base64,AAAA"}},
+        {"type": "text"},
+        "What happens?",
+    ],
+)
+def test_a_part_that_is_not_known_is_refused(part: object, client: TestClient) -> None:
+    response = client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [part, VIDEO_PART, TEXT_PART]}]})
+    assert error_of(response, 400)["param"].startswith("messages.0.content")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("n", 2, "n is 2; input should be 1"),
+        ("max_completion_tokens", 0, "greater than or equal to 1"),
+        ("fps", 0, "greater than 0"),
+        ("temperature", 3, "less than or equal to 2"),
+        ("stream_options", {"include": True}, "include is not a field"),
+        ("model", None, "valid string"),
+    ],
+)
+def test_an_invalid_value_is_named(field: str, value: object, words: str, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {field: value}), 400)
+    assert (error["type"], error["param"].partition(".")[0]) == ("invalid_request", field)
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize("field", ["tools", "response_format", "logprobs", "stop", "frequency_penalty", "fsp"])
+def test_what_is_not_honoured_is_refused(field: str, client: TestClient) -> None:
+    """Rather than passed over: an answer must not look as if it had been."""
+    error = error_of(client.post(ROUTE, json=ASKED | {field: None}), 400)
+    assert error["param"] == field
+    assert all(name in error["message"] for name in ChatCompletionRequest.model_fields)
+
+
+def test_another_model_is_not_served(client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"model": "gpt-4o"}), 404)
+    assert error == {
+        "type": "unknown_model",
+        "message": "The model is 'gpt-4o'; 'longtake-demo' is the one served here.",
+        "param": "model",
+    }
+
+
+# --- Models, files, health --------------------------------------------------------------------------------------------
+
+
+def test_models(client: TestClient) -> None:
+    listed = client.get("/v1/models").json()
+    (model,) = listed["data"]
+    assert listed["object"] == "list"
+    assert client.get("/v1/models/longtake-demo").json() == model
+    assert isinstance(model.pop("created"), int)
+    assert model == {"id": "longtake-demo", "object": "model", "owned_by": "longtake", "max_model_len": MODEL_LEN}
+    assert error_of(client.get("/v1/models/Qwen/Qwen3-VL"), 404)["type"] == "unknown_model"
+
+
+def test_a_files_life(client: TestClient, uploads: Path) -> None:
+    response = client.post("/v1/files", files={"file": ("../cat.mp4", b"video")}, data={"purpose": "vision"})
+    assert response.status_code == 200
+    file = response.json()
+    assert client.get(f"/v1/files/{file['id']}").json() == file
+    assert isinstance(file["created_at"], int)
+    assert (file["object"], file["bytes"], file["purpose"]) == ("file", 5, "vision")
+    assert [path.name for path in uploads.iterdir()] == [file["id"]]
+    deleted = client.delete(f"/v1/files/{file['id']}").json()
+    assert deleted == {"id": file["id"], "object": "file", "deleted": True}
+    assert list(uploads.iterdir()) == []
+    for answer in (client.get(f"/v1/files/{file['id']}"), client.delete(f"/v1/files/{file['id']}")):
+        assert error_of(answer, 404)["type"] == "source_not_found"
+
+
+def test_uploads_that_are_refused(client: TestClient, uploads: Path) -> None:
+    assert error_of(client.post("/v1/files", json={}), 400)["param"] == "file"
+    assert error_of(client.post("/v1/files", files={"file": ("a.mp4", b"")}), 400)["param"] == "file"
+    assert error_of(client.post("/v1/files", files={"file": ("a.mp4", b"x" * 2**23)}), 413)
+    error_of(client.get("/v1/files/..%2f..%2fetc"), 404)
+    assert list(uploads.iterdir()) == []
+
+
+def test_health(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+    assert client.get("/health/ready").json() == {"status": "ready", "model": "longtake-demo"}
+    orchestrator.ready_error = errors.EngineFailed("refused")
+    assert error_of(client.get("/health/ready"), 503)["type"] == "engine_failed"
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_chunks_answer_is_not_lost_in_a_merge_that_failed(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (PlanReady(PLAN), done(None, chunk_answers=(ANSWERED,), answer_error="No room."))
+    body = client.post(ROUTE, json=ASKED).json()
+    assert body["choices"][0]["message"]["content"] == "[00:00 - 01:00]\nA cat sits."
+    assert body["longtake"]["aggregation_error"] == "No room."

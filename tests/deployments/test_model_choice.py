@@ -1,0 +1,85 @@
+"""Which model is served, by what the cluster has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.config import AppSettings
+from deployments.model_choice import DEMO_MODEL, GPU_MODEL, ModelChoice, choose_model
+from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
+
+
+def choose(num_gpus: float = 0, vllm_has_cuda: bool = False, **settings: Any) -> ModelChoice:
+    return choose_model(AppSettings(**settings), num_gpus=num_gpus, vllm_has_cuda=vllm_has_cuda)
+
+
+def test_a_gpu_serves_qwen() -> None:
+    choice = choose(num_gpus=1, vllm_has_cuda=True)
+    assert (choice.model, choice.device) == (GPU_MODEL, "cuda")
+    assert choice.served_model_name == "Qwen3-VL-8B-Instruct-FP8"
+    assert choice.ray_actor_options["num_gpus"] == 1
+    assert choice.engine_args["distributed_executor_backend"] == "uni"
+    assert choice.max_pixels == DEFAULT_MAX_PIXELS
+    assert choice.notice is None
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "vllm_has_cuda", "needed", "reason"),
+    [
+        (0, False, 1, "the cluster has 0 GPUs and the engine needs 1: running on CPU"),
+        (0, True, 1, "the cluster has 0 GPUs and the engine needs 1: running on CPU"),
+        (2, False, 1, "the cluster has 2 GPUs, but the installed vLLM is its CPU build: running on CPU"),
+        (1, True, 2, "the cluster has 1 GPUs and the engine needs 2: running on CPU"),
+    ],
+)
+def test_without_enough_gpus_the_demo_model_is_served(
+    num_gpus: float, vllm_has_cuda: bool, needed: int, reason: str
+) -> None:
+    choice = choose(num_gpus, vllm_has_cuda, tensor_parallel_size=needed)
+    assert (choice.model, choice.device) == (str(DEMO_MODEL), "cpu")
+    assert choice.served_model_name == "longtake-demo"
+    assert choice.reason == reason
+    assert "num_gpus" not in choice.ray_actor_options
+    assert choice.max_pixels == DEFAULT_MIN_PIXELS
+    assert "random" in (choice.notice or "")
+
+
+def test_tensor_parallel_takes_as_many_gpus() -> None:
+    choice = choose(num_gpus=8, vllm_has_cuda=True, tensor_parallel_size=4)
+    assert choice.ray_actor_options["num_gpus"] == 4
+    assert choice.engine_args["tensor_parallel_size"] == 4
+    assert choice.engine_args["distributed_executor_backend"] == "mp"
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_a_named_model_wins_on_any_device(on_gpu: bool, tmp_path: Path) -> None:
+    choice = choose(num_gpus=on_gpu, vllm_has_cuda=on_gpu, model=f"{tmp_path}/")
+    assert choice.model == f"{tmp_path}/"
+    assert choice.served_model_name == tmp_path.name
+    assert choice.device == ("cuda" if on_gpu else "cpu")
+    assert choice.notice is None
+    assert choice.reason.startswith("the configuration names it")
+
+
+def test_the_operators_name_and_engine_arguments_win() -> None:
+    choice = choose(served_model_name="eyes", engine_args={"max_model_len": 4096, "seed": 7})
+    assert choice.served_model_name == "eyes"
+    assert choice.engine_args["max_model_len"] == 4096
+    assert choice.engine_args["seed"] == 7
+    assert choice.engine_args["enforce_eager"] is True
+
+
+@pytest.mark.parametrize("on_gpu", [True, False])
+def test_vllm_neither_resizes_nor_reports(on_gpu: bool) -> None:
+    choice = choose(num_gpus=on_gpu, vllm_has_cuda=on_gpu)
+    assert choice.engine_args["mm_processor_kwargs"] == {"do_resize": False, "cap_pixels_per_frame": False}
+    assert choice.environment["VLLM_NO_USAGE_STATS"] == "1"
+
+
+def test_a_folder_is_served_without_the_network(tmp_path: Path) -> None:
+    for model, offline in [(str(tmp_path), "1"), ("Qwen/Qwen3-VL-2B-Instruct", None)]:
+        environment = choose(model=model).environment
+        assert environment.get("HF_HUB_OFFLINE") == offline
