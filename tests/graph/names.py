@@ -1,0 +1,3 @@
+"""Names that fixtures and tests share."""
+
+S3_BUCKET = "films"

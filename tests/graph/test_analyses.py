@@ -1,0 +1,193 @@
+"""Longtake's own dialect against the whole graph."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from longtake import Longtake
+from tests.graph.names import S3_BUCKET
+
+PROMPT = "Describe what happens."
+SHORT = {"prompt": PROMPT, "max_tokens": 8, "temperature": 0, "seed": 1}
+
+
+def analyze(client: httpx.Client, **fields: Any) -> dict[str, Any]:
+    response = client.post("/v1/analyses", json=SHORT | fields)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def test_many_chunks_merge_into_one_answer(client: httpx.Client, media: Path) -> None:
+    answer = analyze(client, video_path="minutes.mp4", chunk_duration=30, chunk_overlap=2, fps=1)
+    assert answer["success"] and not answer["partial"]
+    info = answer["video_info"]
+    assert (info["width"], info["height"], info["codec"]) == (640, 360, "h264")
+    assert info["duration"] == pytest.approx(130, abs=0.5)
+    spans = [(chunk["start_time"], chunk["end_time"]) for chunk in answer["chunk_results"]]
+    assert spans[:4] == [(0, 30), (28, 58), (56, 86), (84, 114)]
+    assert spans[-1] == (112, info["duration"])
+    assert answer["num_chunks"] == answer["total_successful_chunks"] == 5
+    for chunk in answer["chunk_results"]:
+        assert chunk["success"] and chunk["error"] is None
+        assert isinstance(chunk["response"], str)
+        assert chunk["num_frames"] == pytest.approx(chunk["end_time"] - chunk["start_time"], abs=2)
+        assert 0 < chunk["decode_seconds"] < chunk["processing_time"]
+        assert 0 < chunk["inference_seconds"] < chunk["processing_time"]
+        busy = chunk["decode_seconds"] + chunk["inference_seconds"] + chunk["queue_seconds"]
+        assert busy == pytest.approx(chunk["processing_time"], abs=0.05)
+        assert 0 < chunk["completion_tokens"] <= SHORT["max_tokens"] < chunk["prompt_tokens"]
+    assert isinstance(answer["aggregated_response"], str)
+    assert answer["merge_levels"] == 1
+    coverage = answer["coverage"]
+    assert coverage["requested_fps"] == 1
+    assert coverage["effective_fps"] == pytest.approx(1, abs=0.05)
+    assert coverage["frames_used"] == sum(chunk["num_frames"] for chunk in answer["chunk_results"])
+    assert coverage["uncovered"] == [] and coverage["failed_chunks"] == []
+    usage = answer["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["prompt_tokens"] > sum(chunk["prompt_tokens"] for chunk in answer["chunk_results"])
+    assert "demo model" in answer["notice"]
+
+
+def test_an_answer_depends_on_the_frames_and_repeats(client: httpx.Client) -> None:
+    """Sampled, since the untrained model's likeliest token is the same for any picture."""
+    options = {"temperature": 1.5, "top_p": 1, "top_k": 0, "max_tokens": 24, "video_path": "minutes.mp4"}
+    first = analyze(client, **options, video_start=0, video_end=5)
+    again = analyze(client, **options, video_start=0, video_end=5)
+    other = analyze(client, **options, video_start=10, video_end=15)
+    assert first["aggregated_response"] == again["aggregated_response"]
+    assert first["aggregated_response"] != other["aggregated_response"]
+
+
+def test_without_aggregation_there_are_chunk_answers_alone(client: httpx.Client) -> None:
+    answer = analyze(client, video_path="short.mp4", chunk_duration=2, chunk_overlap=0, aggregate=False)
+    assert answer["aggregated_response"] is None and not answer["partial"]
+    assert [chunk["success"] for chunk in answer["chunk_results"]] == [True] * answer["num_chunks"]
+
+
+def test_part_of_the_video(client: httpx.Client) -> None:
+    answer = analyze(client, video_path="minutes.mp4", video_start=100, video_end=110, fps=2)
+    (chunk,) = answer["chunk_results"]
+    assert (chunk["start_time"], chunk["end_time"], chunk["num_frames"]) == (100, 110, 20)
+
+
+def test_nframes(client: httpx.Client) -> None:
+    answer = analyze(client, video_path="short.mp4", nframes=6, chunk_duration=60)
+    assert [chunk["num_frames"] for chunk in answer["chunk_results"]] == [6]
+
+
+def test_what_does_not_fit_is_cut_shorter_and_said(client: httpx.Client) -> None:
+    answer = analyze(client, video_path="minutes.mp4", fps=2, max_frames_per_chunk=60, video_end=90)
+    assert max(chunk["num_frames"] for chunk in answer["chunk_results"]) <= 60
+    assert answer["coverage"]["effective_fps"] == pytest.approx(2, abs=0.05)
+    assert any("cut to 30 s" in notice for notice in answer["coverage"]["notices"])
+
+
+@pytest.mark.parametrize("kind", ["path", "http", "s3", "data", "file_id", "upload", "client"])
+def test_every_way_in_gives_the_same_answer(
+    kind: str, client: httpx.Client, server: str, media: Path, web: str
+) -> None:
+    file = media / "short.mp4"
+    expected = analyze(client, video_path="short.mp4")
+    match kind:
+        case "path":
+            answer = analyze(client, video_path=str(file))
+        case "http":
+            answer = analyze(client, video_url=f"{web}/short.mp4")
+        case "s3":
+            answer = analyze(client, video_url=f"s3://{S3_BUCKET}/short.mp4")
+        case "data":
+            answer = analyze(client, video_url=f"data:video/mp4;base64,{base64.b64encode(file.read_bytes()).decode()}")
+        case "file_id":
+            stored = client.post("/v1/files", files={"file": file.open("rb")}).json()
+            assert stored["bytes"] == file.stat().st_size
+            answer = analyze(client, file_id=stored["id"])
+            assert client.delete(f"/v1/files/{stored['id']}").json()["deleted"]
+            assert client.get(f"/v1/files/{stored['id']}").status_code == 404
+        case "upload":
+            fields = {name: str(value) for name, value in SHORT.items()}
+            response = client.post("/v1/analyses", data=fields, files={"video": file.open("rb")})
+            assert response.status_code == 200, response.text
+            answer = response.json()
+        case _:
+            with Longtake(server) as longtake:
+                answer = longtake.analyze(file, **SHORT)
+    assert answer["video_info"] == expected["video_info"]
+    assert answer["aggregated_response"] == expected["aggregated_response"]
+
+
+def stream(client: httpx.Client, **fields: Any) -> list[tuple[float, str, dict[str, Any]]]:
+    """(when it came, name, data) of each event."""
+    events = []
+    with client.stream("POST", "/v1/analyses", json=SHORT | fields | {"stream": True}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream"), response.read()
+        name = ""
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                events.append((time.monotonic(), name, json.loads(line.removeprefix("data: "))))
+    return events
+
+
+def test_events_arrive_as_they_happen(client: httpx.Client) -> None:
+    events = stream(client, video_path="minutes.mp4", chunk_duration=5, chunk_overlap=0)
+    names = [name for _, name, _ in events]
+    assert names[0] == "plan" and names[-1] == "answer"
+    assert names.count("chunk") == events[0][2]["num_chunks"] == 26
+    plan, first_chunk, answer = events[0][0], next(at for at, name, _ in events if name == "chunk"), events[-1][0]
+    assert first_chunk - plan < (answer - plan) / 2, "events were held back to the end"
+    done = [data["chunks_done"] for _, name, data in events if name == "progress"]
+    assert done == sorted(done) and done[-1] == 26
+    assert _deltas(events) == events[-1][2]["aggregated_response"]
+
+
+def test_the_only_chunk_is_streamed_while_it_is_written(client: httpx.Client) -> None:
+    events = stream(client, video_path="short.mp4", temperature=1.5, top_k=0, max_tokens=24)
+    names = [name for _, name, _ in events]
+    assert names.count("delta") > 3
+    assert names.index("delta") < names.index("chunk")
+    assert _deltas(events) == events[-1][2]["aggregated_response"]
+
+
+def _deltas(events: list[tuple[float, str, dict[str, Any]]]) -> str:
+    return "".join(data["text"] for _, name, data in events if name == "delta")
+
+
+def test_a_chunk_that_cannot_be_decoded_leaves_a_partial_answer(client: httpx.Client, media: Path) -> None:
+    damaged = _with_a_hole(media / "minutes.mp4", media / "hole.mp4", 0.45, 0.55)
+    answer = analyze(client, video_path=damaged.name, chunk_duration=10, chunk_overlap=0, fps=1)
+    assert answer["success"] and answer["partial"]
+    failed = [chunk for chunk in answer["chunk_results"] if not chunk["success"]]
+    assert 1 <= len(failed) < answer["num_chunks"] / 2
+    coverage = answer["coverage"]
+    assert coverage["failed_chunks"] == [chunk["chunk_index"] for chunk in failed]
+    assert coverage["uncovered"][0][0] == failed[0]["start_time"]
+    assert coverage["uncovered"][-1][1] == failed[-1]["end_time"]
+    assert {chunk["error"]["type"] for chunk in failed} == {"decode_failed"}
+    assert isinstance(answer["aggregated_response"], str)
+
+
+def _with_a_hole(clip: Path, path: Path, start: float, stop: float) -> Path:
+    """`clip` with zeros for this part of its bytes."""
+    content = bytearray(clip.read_bytes())
+    first, last = int(len(content) * start), int(len(content) * stop)
+    content[first:last] = bytes(last - first)
+    path.write_bytes(content)
+    return path
+
+
+def test_files_of_a_request_are_gone_after_it(client: httpx.Client, media: Path, uploads: Path) -> None:
+    before = sorted(uploads.rglob("*"))
+    fields = {name: str(value) for name, value in SHORT.items()}
+    with (media / "short.mp4").open("rb") as file:
+        assert client.post("/v1/analyses", data=fields, files={"video": file}).status_code == 200
+    assert sorted(uploads.rglob("*")) == before

@@ -1,0 +1,88 @@
+"""A killed process costs a chunk's retry, never the request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.graph.films import film
+from tests.graph.processes import engine_core, replicas, wait_until
+
+IDLE_CPU_PERCENT = 25
+BODY = {
+    "prompt": "What happens?",
+    "video_path": "minutes.mp4",
+    "chunk_duration": 10,
+    "chunk_overlap": 0,
+    "fps": 2,
+    "max_tokens": 8,
+    "temperature": 0,
+    "seed": 1,
+}
+
+
+def _kill_one_decoder() -> None:
+    replicas("FrameDecoder")[0].kill()
+
+
+def _kill_the_engine_replica() -> None:
+    replicas("VisionLanguageModel")[0].kill()
+
+
+def _kill_the_engine_core() -> None:
+    engine_core().kill()
+
+
+@pytest.mark.parametrize("kill", [_kill_one_decoder, _kill_the_engine_replica, _kill_the_engine_core])
+def test_a_kill_in_the_middle(client: httpx.Client, kill: Callable[[], None]) -> None:
+    expected = client.post("/v1/analyses", json=BODY).json()
+    assert expected["success"] and not expected["partial"]
+    answer, num_chunks_left = _analyze_and(kill, client)
+    assert num_chunks_left > 0, "the kill came too late"
+    assert answer["success"] and not answer["partial"], answer["chunk_results"]
+    assert [chunk["response"] for chunk in answer["chunk_results"]] == [
+        chunk["response"] for chunk in expected["chunk_results"]
+    ]
+    assert answer["aggregated_response"] == expected["aggregated_response"]
+
+
+def _analyze_and(kill: Callable[[], None], client: httpx.Client) -> tuple[dict[str, Any], int]:
+    """The answer, with `kill` in the middle of it, and how many chunks were answered only afterwards."""
+    answer: dict[str, Any] = {}
+    num_chunks_left = -1
+    with client.stream("POST", "/v1/analyses", json=BODY | {"stream": True}) as response:
+        name = ""
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+                if name == "chunk" and num_chunks_left < 0:
+                    kill()
+                num_chunks_left += name == "chunk"
+            elif line.startswith("data: ") and name == "answer":
+                answer = json.loads(line.removeprefix("data: "))
+    return answer, num_chunks_left
+
+
+def test_a_client_that_leaves_ends_its_analysis(client: httpx.Client, media: Path) -> None:
+    clip = film(media, "24_minutes.mp4", seconds=24 * 60)
+    long = BODY | {"video_path": clip.name, "chunk_duration": 60, "stream": True}  # half a minute of work
+    with client.stream("POST", "/v1/analyses", json=long) as response:
+        lines = response.iter_lines()  # held: httpx hangs up when it is collected
+        next(lines)
+        wait_until(lambda: not _engine_is_idle(), timeout_seconds=20, what="work")
+    wait_until(_engine_is_idle, timeout_seconds=10, what="the end of the work")
+
+
+def _engine_is_idle() -> bool:
+    return engine_core().cpu_percent(interval=1) < IDLE_CPU_PERCENT
+
+
+def test_the_killed_are_replaced(client: httpx.Client) -> None:
+    wait_until(lambda: len(replicas("FrameDecoder")) >= 2, timeout_seconds=60, what="two decoders")
+    assert client.get("/health/ready").json() == {"status": "ready", "model": "longtake-demo"}
+    assert client.get("/health/live").json() == {"status": "live"}
