@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ray.serve.handle import DeploymentHandle
 
+from deployments.calls import end_of
 from pipeline.aggregation import Merged, MergeTask, merge_groups
 from pipeline.types import Generation, TextDelta, TokenSampling, TokenUsage
 
@@ -40,7 +41,4 @@ class Aggregator:
 
     async def _generation(self, task: MergeTask, token_sampling: TokenSampling) -> Generation:
         pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(task.prompt, token_sampling)
-        async for piece in pieces:
-            if isinstance(piece, Generation):
-                return piece
-        raise AssertionError("a generation ends with a Generation")
+        return await end_of(pieces)

@@ -16,6 +16,8 @@ logger = logging.getLogger("ray.serve")
 Result = TypeVar("Result")
 
 FIRST_PAUSE_SECONDS = 0.1
+INTERNAL_ERROR = "internal_error"
+"""The type, for clients, of a failure that is no LongtakeError."""
 
 
 @asynccontextmanager
@@ -98,16 +100,21 @@ class TextRelay:
             raise ReplicaLost("A replica was lost while the answer was written, and it came out differently then.")
 
 
-async def relay_through(relay: TextRelay, pieces: AsyncIterator[TextDelta | Result]) -> Result:
-    """Writes one attempt's text to `relay` and gives its end. Raises EngineFailed when it has none."""
-    relay.restart()
+async def end_of(pieces: AsyncIterator[TextDelta | Result], pass_on: Callable[[str], None] = lambda _: None) -> Result:
+    """The end of a text that comes in pieces, each of which is passed on. Raises EngineFailed when it has none."""
     async for piece in pieces:
-        if isinstance(piece, TextDelta):
-            relay.write(piece.text)
-        else:
-            relay.finish()
+        if not isinstance(piece, TextDelta):
             return piece
+        pass_on(piece.text)
     raise EngineFailed("The engine's text had no end; try again.")
+
+
+async def relay_through(relay: TextRelay, pieces: AsyncIterator[TextDelta | Result]) -> Result:
+    """Writes one attempt's text to `relay` and gives its end."""
+    relay.restart()
+    end = await end_of(pieces, relay.write)
+    relay.finish()
+    return end
 
 
 async def relayed(work: Callable[[TextRelay], Awaitable[Result]]) -> AsyncIterator[str | Result]:

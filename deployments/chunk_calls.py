@@ -6,7 +6,7 @@ import time
 
 from ray.serve.handle import DeploymentHandle
 
-from deployments.calls import TextRelay, deadline, relay_through, with_retries
+from deployments.calls import INTERNAL_ERROR, TextRelay, deadline, relay_through, with_retries
 from deployments.config import AnalysisSettings
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import LongtakeError
@@ -15,8 +15,6 @@ from pipeline.scheduling import ByteBudget
 from pipeline.types import Chunk, ChunkAnswer, ChunkFailure, ChunkPlan, ChunkText
 
 logger = logging.getLogger("ray.serve")
-
-INTERNAL_ERROR = "internal_error"
 
 
 class ChunkCalls:

@@ -1,17 +1,12 @@
 """vLLM's AsyncLLM running Qwen3-VL. The one file that imports vLLM."""
 
 import logging
-import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import Any
-
-# Ray gives a worker as many OpenMP threads as it reserves CPUs, which is one here; the CPU backend then takes 0.8 to
-# 2.2 s for a chunk of 120 frames instead of 0.8. Read once, when torch is imported.
-os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
 
 import vllm
 from vllm.engine.arg_utils import AsyncEngineArgs

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from deployments.calls import own_error
+from deployments.calls import INTERNAL_ERROR, own_error
 from pipeline import errors
 
 logger = logging.getLogger("ray.serve")
@@ -43,7 +43,7 @@ def error_body(error: Exception) -> dict[str, Any]:
     error = own_error(error)
     if isinstance(error, errors.LongtakeError):
         return _body(error.type_name(), error.message, error.param)
-    return _body("internal_error", INTERNAL_MESSAGE)
+    return _body(INTERNAL_ERROR, INTERNAL_MESSAGE)
 
 
 def invalid_request(error: ValidationError, allowed: Sequence[str] = ()) -> errors.InvalidRequest:
@@ -71,7 +71,7 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.exception("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse(_body("internal_error", INTERNAL_MESSAGE), 500)
+        return JSONResponse(error_body(error), 500)
 
 
 def _body(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
