@@ -1,6 +1,7 @@
 """The whole graph on a Ray instance of its own, in and for this process."""
 
 import os
+import random
 import shutil
 import socket
 import tempfile
@@ -23,6 +24,8 @@ LEAST_CPUS = 2
 """For the two decoders that serve_config.yaml starts with, on a machine with one core too."""
 OBJECT_STORE_BYTES = 1024**3
 START_TIMEOUT_SECONDS = 300.0
+_PORTS = range(20_000, 30_000)
+"""Above the ports that Ray gives its workers on a cluster, below Linux's ephemeral range (32768 to 60999)."""
 
 
 class ServerFailed(Exception):
@@ -84,11 +87,20 @@ def deploy(config: ServeDeploySchema) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback interface that nothing listens on, nor will by chance.
+
+    The system hands out the ports of its ephemeral range to whoever asks for any, and while Ray starts, dozens of its
+    processes do. One from there was taken before Serve's proxy came to bind it, so it is picked below that range.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerFailed(f"No TCP port from {_PORTS.start} to {_PORTS.stop - 1} is free on 127.0.0.1.")
 
 
 def _wait_until_running() -> None:
