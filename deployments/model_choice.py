@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,19 @@ from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
 GPU_MODEL = "Qwen/Qwen3-VL-8B-Instruct-FP8"
 DEMO_MODEL = Path(__file__).resolve().parent.parent / "models" / "demo"
-"""Made by `make setup`. The path must be the same on every node that may run the engine."""
+"""Comes with the source. The path must be the same on every node that may run the engine."""
+
+
+@dataclass(frozen=True)
+class RequestDefaults:
+    """What suits a model, where neither request nor operator says."""
+
+    min_pixels: int
+    """Per frame."""
+    max_pixels: int
+    """Per frame."""
+    temperature: float
+    """Of token sampling; 0 takes the likeliest token each time."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +35,18 @@ class ModelChoice:
     served_model_name: str
     device: Literal["cuda", "cpu"]
     reason: str
-    max_pixels: int
-    """Per frame, where neither request nor operator says."""
+    defaults: RequestDefaults
     ray_actor_options: Mapping[str, Any]
     engine_args: Mapping[str, Any] = field(repr=False)
     environment: Mapping[str, str]
     """Variables for vLLM, set before it is imported."""
     notice: str | None = None
     """What a user of this model has to know, for every answer."""
+
+
+def is_demo_model(model: str) -> bool:
+    """However its folder is written."""
+    return Path(model).resolve() == DEMO_MODEL
 
 
 def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool) -> ModelChoice:
@@ -47,19 +63,33 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
         served_model_name=settings.served_model_name or _name(model),
         device=device,
         reason=reason,
-        max_pixels=DEFAULT_MAX_PIXELS if on_gpu else DEFAULT_MIN_PIXELS,
+        defaults=_defaults(settings, model, on_gpu),
         ray_actor_options=_actor_options(settings, on_gpu),
         engine_args=_engine_args(settings, model, on_gpu) | settings.engine_args,
         environment=_environment(model, on_gpu),
-        notice=DEMO_NOTICE if model == str(DEMO_MODEL) else None,
+        notice=DEMO_NOTICE if is_demo_model(model) else None,
     )
 
 
 DEMO_NOTICE = (
-    "This answer comes from Longtake's embedded demo model. Its weights are random: it shows that the whole path works "
-    "and says nothing about the video. For real answers set `model` to a Qwen3-VL checkpoint in serve_config.yaml, or "
-    "serve on a machine with a GPU."
+    "This answer comes from Longtake's embedded demo model. It knows nothing but generated films of coloured shapes, "
+    "and those not well yet. It lists scenes whatever it is asked: about any other video that means nothing. For real "
+    "answers set `model` to a Qwen3-VL checkpoint in serve_config.yaml, or serve on a machine with a GPU."
 )
+
+
+DEMO_DEFAULTS = RequestDefaults(min_pixels=4096, max_pixels=12288, temperature=0.0)
+"""The sizes that the demo model was trained on. It knows one answer, and any other is a mistake."""
+QWEN_TEMPERATURE = 0.7
+"""With top_p 0.8 and top_k 20, what Qwen3-VL-Instruct's own generation_config.json says."""
+
+
+def _defaults(settings: AppSettings, model: str, on_gpu: bool) -> RequestDefaults:
+    max_pixels = DEFAULT_MAX_PIXELS if on_gpu else DEFAULT_MIN_PIXELS
+    qwens = RequestDefaults(DEFAULT_MIN_PIXELS, max_pixels, QWEN_TEMPERATURE)
+    defaults = DEMO_DEFAULTS if is_demo_model(model) else qwens
+    operators = settings.analysis.default_max_pixels
+    return defaults if operators is None else replace(defaults, max_pixels=max(operators, defaults.min_pixels))
 
 
 def _what_was_seen(settings: AppSettings, num_gpus: float, vllm_has_cuda: bool) -> str:
@@ -72,7 +102,7 @@ def _what_was_seen(settings: AppSettings, num_gpus: float, vllm_has_cuda: bool) 
 
 
 def _name(model: str) -> str:
-    return "longtake-demo" if model == str(DEMO_MODEL) else model.rstrip("/").rsplit("/", 1)[-1]
+    return "longtake-demo" if is_demo_model(model) else model.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _actor_options(settings: AppSettings, on_gpu: bool) -> dict[str, Any]:
@@ -107,7 +137,7 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
     }
     if on_gpu:
         return common | _GPU_ENGINE_ARGS
-    return common | _CPU_ENGINE_ARGS | (_DEMO_ENGINE_ARGS if model == str(DEMO_MODEL) else {})
+    return common | _CPU_ENGINE_ARGS | (_DEMO_ENGINE_ARGS if is_demo_model(model) else {})
 
 
 _GPU_ENGINE_ARGS: dict[str, Any] = {
@@ -128,7 +158,7 @@ _CPU_ENGINE_ARGS: dict[str, Any] = {
     "max_num_batched_tokens": 16384,
 }
 _DEMO_ENGINE_ARGS: dict[str, Any] = {
-    # 1 KB a token: room for 16 contexts. The profiling run it spares takes longer than the model's loading.
+    # 1.5 KB a token: room for 10 contexts. The profiling run it spares takes longer than the model's loading.
     "kv_cache_memory_bytes": 256 * 1024**2,
     "skip_mm_profiling": True,
 }

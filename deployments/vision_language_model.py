@@ -23,8 +23,8 @@ class VisionLanguageModel:
     def __init__(self, choice: ModelChoice) -> None:
         logger.info("Serving %s on %s: %s", choice.model, choice.device, choice.reason)
         os.environ.update(choice.environment)
-        # Ray gives a worker as many OpenMP threads as it reserves CPUs, one here: the first chunk of 120 frames
-        # then takes 1.3 to 2.2 s on CPU, and 0.8 s with both cores. Read once, when torch is imported.
+        # Ray gives a worker as many OpenMP threads as it reserves CPUs, one here, and a chunk then takes twice as long
+        # (docs/architecture.md). Read once, when torch is imported.
         os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
         # vLLM takes 13 s to import, and the graph can be built and tested where it is not installed.
         from deployments.engine import Engine  # noqa: PLC0415

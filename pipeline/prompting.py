@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from pipeline.errors import InvalidRequest
-from pipeline.types import Chunk, ChunkPlan, Note, Prompt
+from pipeline.types import Chunk, Note, Prompt
 
 CONTROL_TOKEN = re.compile(r"<\|[a-z0-9_]+\|>")
 """Qwen's control tokens. In a user's text they would end a turn or claim a place for a video that is not there."""
@@ -18,9 +18,10 @@ TEMPLATE_TOKENS = 64
 PART_TOKENS = 160
 """Upper bound for what `chunk_prompt` adds to the prompt."""
 
+OVERLAP_RULE = "Neighbouring parts overlap: say what two of them both show once."
 DEFAULT_MERGE_INSTRUCTION = (
     "Merge the notes into one answer to the question. Keep the order of time and the times as written. "
-    "Neighbouring parts overlap: say what two of them both show once. Add nothing that no note says."
+    f"{OVERLAP_RULE} Add nothing that no note says."
 )
 
 
@@ -36,12 +37,12 @@ def checked_prompt(text: str, param: str) -> str:
     return text
 
 
-def chunk_prompt(prompt: Prompt, plan: ChunkPlan, chunk: Chunk) -> Prompt:
+def chunk_prompt(prompt: Prompt, chunk: Chunk, *, num_chunks: int) -> Prompt:
     """The user's prompt, and which part of the video the model is looking at where it does not see all of it."""
-    if len(plan.chunks) == 1:
+    if num_chunks == 1:
         return prompt
     part = (
-        f"This is part {chunk.index + 1} of {len(plan.chunks)} of a video, from {clock(chunk.start_seconds)} to "
+        f"This is part {chunk.index + 1} of {num_chunks} of a video, from {clock(chunk.start_seconds)} to "
         f"{clock(chunk.stop_seconds)}. The times shown are those of the whole video."
     )
     return Prompt(f"{part}\n{prompt.text}", prompt.system)

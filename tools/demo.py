@@ -1,4 +1,4 @@
-"""`make demo`: the whole graph on a Ray instance of its own, asked about a clip over HTTP."""
+"""`make demo`: the whole graph on a Ray instance of its own, asked over HTTP about a film whose truth is known."""
 
 from __future__ import annotations
 
@@ -15,30 +15,45 @@ from rich.table import Table
 from rich.text import Text
 
 from deployments.embedded import embedded_server
+from deployments.model_choice import DEMO_MODEL
 from longtake import Longtake, ServerEvent
-from tools.demo_clip import make_demo_clip
+from tools.demo_model.language import LIST_PROMPT, heard
+from tools.demo_model.scenes import Film, Split, fingerprint, random_film, write_film
+from tools.truth.measure import FPS, STEP_SECONDS
+from tools.truth.scoring import is_right, score, seen_pairs
 
-CLIP = Path(__file__).resolve().parent.parent / "build" / "demo.mp4"
-CLIP_SECONDS = 192.0
-PROMPT = "Describe what happens, with times."
-OPTIONS = {"chunk_duration": 30, "max_tokens": 48, "seed": 7}
+BUILD = Path(__file__).resolve().parent.parent / "build"
+FILM_SECONDS, FILM_FPS = 240.0, 10
+OPTIONS = {"chunk_duration": 30, "fps": FPS, "seed": 7}
 
 
 def main() -> None:
     console = Console()
-    with _timed(console, "Making the clip"):
-        make_demo_clip(CLIP, duration_seconds=CLIP_SECONDS)
-    server = embedded_server()
+    film = random_film(Split.DEMO, 0, width_px=640, height_px=360, duration_seconds=FILM_SECONDS)
+    path = BUILD / f"demo-film-{fingerprint(film, FILM_FPS)}.mp4"
+    if not path.exists():
+        with _timed(
+            console, f"Drawing a film of {FILM_SECONDS / 60:g} minutes: coloured shapes, with the truth about them"
+        ):
+            _write(film, path)
+    server = embedded_server({"model": str(DEMO_MODEL)})
     with _timed(console, "Starting the graph (Ray, six deployments, vLLM)"):
         url = server.__enter__()
     try:
-        console.print(f"  serving at {url}; asking about {CLIP.name}: {PROMPT}")
+        console.print(f"  serving at {url}; asking about {path.name}: {LIST_PROMPT}")
         with Longtake(url) as client:
-            answer = _watch(client.stream(CLIP, PROMPT, **OPTIONS), console)
-        _report(answer, console)
+            answer = _watch(client.stream(path, LIST_PROMPT, **OPTIONS), console)
+        _report(answer, film, console)
     finally:
         with _timed(console, "Shutting down"):
             server.__exit__(None, None, None)
+
+
+def _write(film: Film, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    unfinished = path.with_stem("unfinished")
+    write_film(film, unfinished, fps=FILM_FPS)
+    unfinished.rename(path)
 
 
 def _watch(events: Iterator[ServerEvent], console: Console) -> dict[str, Any]:
@@ -70,7 +85,7 @@ def _watch(events: Iterator[ServerEvent], console: Console) -> dict[str, Any]:
     raise RuntimeError("The server closed the stream without an answer.")
 
 
-def _report(answer: dict[str, Any], console: Console) -> None:
+def _report(answer: dict[str, Any], film: Film, console: Console) -> None:
     said = Text()
     for result in answer["chunk_results"]:
         words = result["response"] if result["success"] else result["error"]["message"]
@@ -79,11 +94,33 @@ def _report(answer: dict[str, Any], console: Console) -> None:
     said.rstrip()
     console.print(Panel(said, title="Chunk answers"))
     console.print(Panel(Text(answer["aggregated_response"] or "none"), title="Merged answer"))
+    console.print(_truth(answer, film))
     console.print(_coverage(answer))
     console.print(_timings(answer))
     for notice in (*answer["coverage"]["notices"], answer["notice"]):
         if notice:
             console.print(Text(f"Note: {notice}"))
+
+
+def _truth(answer: dict[str, Any], film: Film) -> Table:
+    """The film's scenes beside the events of the merged answer, each beside the scene it tells of."""
+    events = heard(answer["aggregated_response"] or "")
+    told = score(film.scenes, events, step_seconds=STEP_SECONDS)
+    caption = (
+        f"{told.right} of {told.scenes} scenes right: colour, shape, and the time within {STEP_SECONDS:g} s, the step "
+        f"between pairs of frames. {told.invented} invented."
+    )
+    table = Table("truth", "answer", title="What the film shows, and what was answered", caption=caption)
+    told_of = dict(seen_pairs(film.scenes, events, step_seconds=STEP_SECONDS))
+    for place, scene in enumerate(film.scenes):
+        event = events[told_of[place]] if place in told_of else None
+        style = "red" if event is None else "green" if is_right(scene, event, STEP_SECONDS) else "yellow"
+        said = Text(str(event or "not told"), style=style)
+        table.add_row(f"{scene.start_seconds:.1f} {scene.colour} {scene.shape}.", said)
+    for place, event in enumerate(events):
+        if place not in told_of.values():
+            table.add_row("nothing", Text(str(event), style="red"))
+    return table
 
 
 def _coverage(answer: dict[str, Any]) -> Table:

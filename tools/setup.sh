@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes this folder ready to run: system packages, uv in .uv/, the pinned packages in .venv/, the demo model.
+# Makes this folder ready to run: system packages, uv in .uv/, the pinned packages in .venv/.
 # Does nothing when all is there already.
 #
 #     ACCELERATOR=cpu|cuda  which build of vLLM; by default cuda where nvidia-smi lists a GPU
@@ -10,7 +10,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 UV_VERSION=0.13.8
 LOG=.setup.log
 STAMP=.venv/.longtake-setup
-MODEL=models/demo
 
 fail() {
     echo "setup: $1" >&2
@@ -88,9 +87,8 @@ use_index_of_pip() {
 accelerator=${ACCELERATOR:-$([[ $(nvidia-smi -L 2>/dev/null) == GPU* ]] && echo cuda || echo cpu)}
 [[ $accelerator == cpu || $accelerator == cuda ]] || fail "ACCELERATOR is '$accelerator', but must be cpu or cuda"
 
-state=$({ echo "$accelerator $PWD" && cat requirements/*.txt pyproject.toml tools/setup.sh tools/make_demo_model.py; } \
-    | sha256sum)
-if [[ -e $MODEL/config.json && $(cat "$STAMP" 2>/dev/null) == "$state" ]]; then
+state=$({ echo "$accelerator $PWD" && cat requirements/*.txt pyproject.toml tools/setup.sh; } | sha256sum)
+if [[ $(cat "$STAMP" 2>/dev/null) == "$state" ]]; then
     exit
 fi
 
@@ -120,8 +118,6 @@ step "installing longtake in .venv" "could not install this folder in .venv" \
     .uv/bin/uv pip install --python .venv --no-deps --no-build-isolation -e .
 step "checking that torchcodec loads FFmpeg" "torchcodec cannot load this machine's FFmpeg; it takes versions 4 to 9" \
     .venv/bin/python -c 'import torchcodec; assert torchcodec.ffmpeg_major_version'
-step "making the demo model in $MODEL" "could not make the demo model" \
-    .venv/bin/python -m tools.make_demo_model --output "$MODEL"
 
 echo "$state" >"$STAMP"
 echo "setup: ready"

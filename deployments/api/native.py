@@ -56,7 +56,7 @@ async def create_analysis(http_request: Request, service: ServiceDependency) -> 
     async with AsyncExitStack() as resources:
         request, video = await _read(http_request, service.settings.sources, resources)
         source = await resources.enter_async_context(service.source(video))
-        job = request.job(source, Prompt(request.prompt), default_max_pixels=service.default_max_pixels)
+        job = request.job(source, Prompt(request.prompt), service.model.defaults)
         events = service.orchestrator.analyze(job)
         plan = await anext(events)  # what is wrong with the video shows here, before an answer is begun
         if request.stream:

@@ -129,7 +129,7 @@ async def create_chat_completion(http_request: Request, service: ServiceDependen
     prompt, video = _question(request)
     async with AsyncExitStack() as resources:
         source = await resources.enter_async_context(service.source(video))
-        job = request.job(source, prompt, default_max_pixels=service.default_max_pixels)
+        job = request.job(source, prompt, service.model.defaults)
         events = service.orchestrator.analyze(job)
         await anext(events)  # the plan: what is wrong with the video shows here
         reply = _Reply(service.model.served_model_name)

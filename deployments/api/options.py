@@ -5,11 +5,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.model_choice import RequestDefaults
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, checked_prompt
 from pipeline.types import ChunkingRequest, FrameSampling, Prompt, TokenSampling, VideoSource
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS, FACTOR_PX
+from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_TOTAL_PIXELS, FACTOR_PX
 
 DEFAULT_FPS = 2.0
 MAX_FRAMES_PER_CHUNK = 768
@@ -22,8 +23,8 @@ class AnalysisOptions(BaseModel):
 
     max_tokens: int = Field(default=512, ge=1)
     """Tokens written about each chunk, and in the merged answer."""
-    temperature: float = Field(default=0.7, ge=0, le=2)
-    """0 takes the likeliest token each time."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """0 takes the likeliest token each time; the server's default suits its model."""
     top_p: float = Field(default=0.8, gt=0, le=1)
     top_k: int = Field(default=20, ge=-1)
     """0 and -1 switch it off."""
@@ -38,8 +39,8 @@ class AnalysisOptions(BaseModel):
     nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES_PER_CHUNK)
     """Frames looked at in each chunk, instead of fps."""
     max_frames_per_chunk: int = Field(default=MAX_FRAMES_PER_CHUNK, ge=2, le=MAX_FRAMES_PER_CHUNK)
-    min_pixels: int = Field(default=DEFAULT_MIN_PIXELS, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
-    """Per frame."""
+    min_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
+    """Per frame; the server's default suits its model."""
     max_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
     """Per frame; the server's default suits its model."""
     total_pixels: int = Field(default=DEFAULT_TOTAL_PIXELS, ge=2 * FACTOR_PX**2)
@@ -69,15 +70,13 @@ class AnalysisOptions(BaseModel):
                 f"video_end ({self.video_end:g} s) must be after video_start ({self.video_start:g} s).",
                 param="video_end",
             )
-        if self.max_pixels is not None and self.max_pixels < self.min_pixels:
-            raise InvalidRequest(
-                f"max_pixels ({self.max_pixels}) is below min_pixels ({self.min_pixels}); lower min_pixels too.",
-                param="max_pixels",
-            )
         return self
 
-    def job(self, source: VideoSource, prompt: Prompt, *, default_max_pixels: int) -> AnalysisJob:
-        """The analysis that is asked for, with every default filled in. Raises InvalidRequest for a bad prompt."""
+    def job(self, source: VideoSource, prompt: Prompt, defaults: RequestDefaults) -> AnalysisJob:
+        """The analysis that is asked for, with every default filled in.
+
+        Raises InvalidRequest for a bad prompt, and for pixel bounds that exclude each other.
+        """
         checked_prompt(prompt.text, "prompt")
         instruction = DEFAULT_MERGE_INSTRUCTION
         if self.aggregation_prompt is not None:
@@ -85,10 +84,10 @@ class AnalysisOptions(BaseModel):
         return AnalysisJob(
             source=source,
             prompt=prompt,
-            chunking=self._chunking(default_max_pixels),
+            chunking=self._chunking(defaults),
             token_sampling=TokenSampling(
                 max_tokens=self.max_tokens,
-                temperature=self.temperature,
+                temperature=defaults.temperature if self.temperature is None else self.temperature,
                 top_p=self.top_p,
                 top_k=self.top_k,
                 seed=secrets.randbelow(2**31) if self.seed is None else self.seed,
@@ -97,7 +96,13 @@ class AnalysisOptions(BaseModel):
             merge_instruction=instruction,
         )
 
-    def _chunking(self, default_max_pixels: int) -> ChunkingRequest:
+    def _chunking(self, defaults: RequestDefaults) -> ChunkingRequest:
+        min_pixels = defaults.min_pixels if self.min_pixels is None else self.min_pixels
+        if self.max_pixels is not None and self.max_pixels < min_pixels:
+            raise InvalidRequest(
+                f"max_pixels ({self.max_pixels}) is below min_pixels ({min_pixels}); lower min_pixels too.",
+                param="max_pixels",
+            )
         fps = DEFAULT_FPS if self.fps is None and self.nframes is None else self.fps
         return ChunkingRequest(
             chunk_duration_seconds=self.chunk_duration,
@@ -108,8 +113,8 @@ class AnalysisOptions(BaseModel):
                 fps=fps,
                 nframes=self.nframes,
                 max_frames_per_chunk=self.max_frames_per_chunk,
-                min_pixels=self.min_pixels,
-                max_pixels=max(self.min_pixels, self.max_pixels or default_max_pixels),
+                min_pixels=min_pixels,
+                max_pixels=max(min_pixels, self.max_pixels or defaults.max_pixels),
                 total_pixels=self.total_pixels,
             ),
         )

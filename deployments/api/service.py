@@ -55,10 +55,6 @@ class Service:
     uploads: UploadStore
     orchestrator: OrchestratorClient
 
-    @property
-    def default_max_pixels(self) -> int:
-        return self.settings.analysis.default_max_pixels or self.model.max_pixels
-
     @asynccontextmanager
     async def source(self, video: VideoInput) -> AsyncIterator[VideoSource]:
         """The video as the stages know it. What came with the request itself is kept as long as the block runs.

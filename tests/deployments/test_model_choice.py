@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from deployments.config import AppSettings
-from deployments.model_choice import DEMO_MODEL, GPU_MODEL, ModelChoice, choose_model
+from deployments.model_choice import (
+    DEMO_DEFAULTS,
+    DEMO_MODEL,
+    GPU_MODEL,
+    ModelChoice,
+    RequestDefaults,
+    choose_model,
+)
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
 
@@ -22,7 +29,7 @@ def test_a_gpu_serves_qwen() -> None:
     assert choice.served_model_name == "Qwen3-VL-8B-Instruct-FP8"
     assert choice.ray_actor_options["num_gpus"] == 1
     assert choice.engine_args["distributed_executor_backend"] == "uni"
-    assert choice.max_pixels == DEFAULT_MAX_PIXELS
+    assert choice.defaults == RequestDefaults(DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS, temperature=0.7)
     assert choice.notice is None
 
 
@@ -43,8 +50,8 @@ def test_without_enough_gpus_the_demo_model_is_served(
     assert choice.served_model_name == "longtake-demo"
     assert choice.reason == reason
     assert "num_gpus" not in choice.ray_actor_options
-    assert choice.max_pixels == DEFAULT_MIN_PIXELS
-    assert "random" in (choice.notice or "")
+    assert choice.defaults == DEMO_DEFAULTS
+    assert "generated films" in (choice.notice or "")
 
 
 def test_tensor_parallel_takes_as_many_gpus() -> None:

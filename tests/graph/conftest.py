@@ -16,7 +16,8 @@ from moto.server import ThreadedMotoServer
 
 from deployments.embedded import embedded_server
 from tests.graph.names import S3_BUCKET
-from tools.demo_clip import make_demo_clip, real_clips
+from tests.real_clips import make_long_real_clip, real_clips
+from tools.demo_model.scenes import Split, random_film, write_film
 
 
 @pytest.fixture(scope="package")
@@ -24,7 +25,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The server's media root."""
     folder = tmp_path_factory.mktemp("media")
     shutil.copy(real_clips()[0], folder / "short.mp4")
-    make_demo_clip(folder / "minutes.mp4", duration_seconds=130)
+    make_long_real_clip(folder / "minutes.mp4", duration_seconds=130)
+    scenes = random_film(Split.TEST, 20_000, width_px=320, height_px=180, duration_seconds=130)
+    write_film(scenes, folder / "scenes.mp4", fps=10)
     return folder
 
 

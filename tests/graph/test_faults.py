@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.visual_tokens import DEFAULT_MIN_PIXELS
 from tests.graph.films import film
 from tests.graph.processes import engine_core, replicas, wait_until
 
@@ -20,6 +21,7 @@ BODY = {
     "chunk_duration": 10,
     "chunk_overlap": 0,
     "fps": 2,
+    "min_pixels": DEFAULT_MIN_PIXELS,  # enough work for a kill to come in the middle of it
     "max_tokens": 8,
     "temperature": 0,
     "seed": 1,

@@ -20,7 +20,13 @@ MB = 1024**2
 SLACK_MB = 60
 SAMPLING_SECONDS = 0.2
 HEIGHT_PX, WIDTH_PX = smart_resize(96, 160, min_pixels=DEFAULT_MIN_PIXELS, max_pixels=DEFAULT_MAX_PIXELS)
-BODY = {"prompt": "What happens?", "max_tokens": 4, "temperature": 0, "aggregate": False}
+BODY = {
+    "prompt": "What happens?",
+    "max_tokens": 4,
+    "aggregate": False,
+    "min_pixels": DEFAULT_MIN_PIXELS,
+    "max_pixels": DEFAULT_MAX_PIXELS,
+}
 
 
 def test_a_gigabyte_of_frames_passes_by_ingress_and_orchestrator(client: httpx.Client, media: Path) -> None:

@@ -15,7 +15,7 @@ from ray.cluster_utils import Cluster
 from ray.serve.schema import ServeDeploySchema
 
 from deployments.embedded import APPLICATION, SERVE_CONFIG, deploy, embedded_server, load_config
-from tools.demo_clip import real_clips
+from tests.real_clips import real_clips
 
 ROLE = "longtake.io/role"
 STORE_BYTES = 300 * 1024**2

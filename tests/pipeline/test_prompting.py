@@ -48,12 +48,12 @@ def test_clock(seconds: float, text: str) -> None:
 def test_the_only_chunk_gets_the_prompt_as_it_is() -> None:
     prompt = Prompt("What happens?", "Be brief.")
     plan = plan_of((0, 60))
-    assert chunk_prompt(prompt, plan, plan.chunks[0]) == prompt
+    assert chunk_prompt(prompt, plan.chunks[0], num_chunks=len(plan.chunks)) == prompt
 
 
 def test_a_part_knows_its_place() -> None:
     plan = plan_of((0, 60), (58, 118))
-    prompt = chunk_prompt(Prompt("What happens?", "Be brief."), plan, plan.chunks[1])
+    prompt = chunk_prompt(Prompt("What happens?", "Be brief."), plan.chunks[1], num_chunks=len(plan.chunks))
     assert prompt.text == (
         "This is part 2 of 2 of a video, from 00:58 to 01:58. The times shown are those of the whole video.\n"
         "What happens?"
@@ -63,7 +63,7 @@ def test_a_part_knows_its_place() -> None:
 
 def test_the_longest_part_fits_what_the_plan_keeps_for_it() -> None:
     plan = plan_of(*[(DAY - 1, DAY)] * 99_999)
-    prompt = chunk_prompt(Prompt(""), plan, plan.chunks[-1])
+    prompt = chunk_prompt(Prompt(""), plan.chunks[-1], num_chunks=len(plan.chunks))
     assert len(prompt.text.encode()) <= PART_TOKENS
 
 
@@ -123,8 +123,6 @@ def test_a_note_cannot_leave_its_place(text: str) -> None:
 
 @functools.cache
 def tokenizer() -> Tokenizer:
-    if not TOKENIZER.exists():
-        pytest.skip("models/demo is made by `make setup`")
     loaded: Tokenizer = Tokenizer.from_file(str(TOKENIZER))
     return loaded
 

