@@ -31,10 +31,10 @@ test: setup  ## run the tests
 test-slow: setup  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu"
 
-truth: setup  ## measure how true the embedded model's answers are, on films it never saw (about 15 minutes)
+truth: setup  ## measure how true the embedded model's answers are, on films it never saw
 	@$(BIN)/python -m tools.truth
 
-truth-mutations: setup  ## break the system on purpose and see that the truth tests notice (about 15 minutes)
+truth-mutations: setup  ## break the system on purpose and see that the truth tests notice
 	@$(BIN)/python -m tools.truth.mutations
 
 train-demo-model: setup  ## train the embedded model; goes on where it was stopped (hours on a CPU, minutes on a GPU)

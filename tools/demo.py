@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +19,21 @@ from deployments.embedded import embedded_server
 from deployments.model_choice import DEMO_MODEL
 from longtake import Longtake, ServerEvent
 from tools.demo_model.language import LIST_PROMPT, heard
-from tools.demo_model.scenes import Film, Split, fingerprint, random_film, write_film
+from tools.demo_model.scenes import Film, Split, random_film
+from tools.truth.clips import Clip
 from tools.truth.measure import FPS, STEP_SECONDS
 from tools.truth.scoring import is_right, score, seen_pairs
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
-FILM_SECONDS, FILM_FPS = 240.0, 10
+FILM_SECONDS, FILM_FPS = 240.0, Fraction(10)
 OPTIONS = {"chunk_duration": 30, "fps": FPS, "seed": 7}
 
 
 def main() -> None:
     console = Console()
     film = random_film(Split.DEMO, 0, width_px=640, height_px=360, duration_seconds=FILM_SECONDS)
-    path = BUILD / f"demo-film-{fingerprint(film, FILM_FPS)}.mp4"
-    if not path.exists():
-        with _timed(
-            console, f"Drawing a film of {FILM_SECONDS / 60:g} minutes: coloured shapes, with the truth about them"
-        ):
-            _write(film, path)
+    with _timed(console, f"A film of {FILM_SECONDS / 60:g} minutes: coloured shapes, with the truth about them"):
+        path = Clip("demo-film", film, "h264", FILM_FPS).written(BUILD)
     server = embedded_server({"model": str(DEMO_MODEL)})
     with _timed(console, "Starting the graph (Ray, six deployments, vLLM)"):
         url = server.__enter__()
@@ -47,13 +45,6 @@ def main() -> None:
     finally:
         with _timed(console, "Shutting down"):
             server.__exit__(None, None, None)
-
-
-def _write(film: Film, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    unfinished = path.with_stem("unfinished")
-    write_film(film, unfinished, fps=FILM_FPS)
-    unfinished.rename(path)
 
 
 def _watch(events: Iterator[ServerEvent], console: Console) -> dict[str, Any]:

@@ -57,11 +57,6 @@ def merge_batch(maker: ExampleMaker) -> Batch:
     return maker.merge_batch(np.random.default_rng(0), most_seconds=60, tokens=500)
 
 
-def exact_model(tokenizer: Tokenizer) -> Qwen3VLForConditionalGeneration:
-    """Of single precision in all its parts, so that two ways to one sum can be told from two sums."""
-    return new_model(tokenizer, seed=0).float()
-
-
 def loss_and_gradients(
     model: Qwen3VLForConditionalGeneration, batch: Batch
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -76,7 +71,7 @@ def loss_and_gradients(
 
 
 def test_faster_vision_changes_no_output(tokenizer: Tokenizer, chunk_batch: Batch) -> None:
-    model = exact_model(tokenizer)
+    model = new_model(tokenizer, seed=0)
     loss, gradients = loss_and_gradients(model, chunk_batch)
     faster_vision(model)
     faster_loss, faster_gradients = loss_and_gradients(model, chunk_batch)
@@ -91,7 +86,7 @@ def test_faster_vision_changes_no_output(tokenizer: Tokenizer, chunk_batch: Batc
 def test_the_loss_is_the_librarys(tokenizer: Tokenizer, chunk_batch: Batch, merge_batch: Batch, kind: str) -> None:
     """Which is told nothing of our positions, and finds its own."""
     batch = chunk_batch if kind == "chunk" else merge_batch
-    model = exact_model(tokenizer).eval()
+    model = new_model(tokenizer, seed=0).eval()
     loss, hits = loss_and_hits(model, batch)
     loss = loss.detach()
     is_pad = batch.input_ids == tokenizer.token_to_id(VIDEO_PAD)
@@ -111,7 +106,7 @@ def test_the_loss_is_the_librarys(tokenizer: Tokenizer, chunk_batch: Batch, merg
 
 def test_long_rows_and_short_ones_have_the_same_loss(tokenizer: Tokenizer, maker: ExampleMaker) -> None:
     """Another kernel computes them."""
-    model = exact_model(tokenizer)
+    model = new_model(tokenizer, seed=0)
     short = maker.merge_batch(np.random.default_rng(0), most_seconds=21, tokens=10)
     assert short.input_ids.shape[1] < 600
     more = 600 - short.input_ids.shape[1]
@@ -307,7 +302,7 @@ def test_the_library_loads_the_model(checkpoint: Path, tokenizer: Tokenizer) -> 
 def test_a_loaded_model_answers_as_the_one_written(checkpoint: Path, tokenizer: Tokenizer, chunk_batch: Batch) -> None:
     loaded = Qwen3VLForConditionalGeneration.from_pretrained(checkpoint).float()
     with torch.no_grad():
-        ours, theirs = (float(loss_and_hits(model, chunk_batch)[0]) for model in (exact_model(tokenizer), loaded))
+        ours, theirs = (float(loss_and_hits(model, chunk_batch)[0]) for model in (new_model(tokenizer, seed=0), loaded))
     assert ours == pytest.approx(theirs, abs=0.02)  # bfloat16 has 8 bits
 
 

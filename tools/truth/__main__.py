@@ -57,14 +57,14 @@ def measure_clips(client: Longtake, count: int, console: Console) -> bool:
     asked = ask_whole(client, unseen_clips(count), FOLDER)
     told = list(track(asked, "Clips of one chunk", total=count, console=console, transient=True))
     table = _table("Clips of one chunk", "group", "clips")
-    groups: tuple[tuple[str, Callable[[Told], str]], ...] = (
-        ("codec", lambda one: one.clip.codec),
-        ("size", lambda one: one.clip.size),
-        ("frame rate", lambda one: f"{float(one.clip.fps):.3g} fps"),
-        ("kind", lambda one: one.clip.kind),
-        ("scenes", lambda one: f"{min(len(one.clip.film.scenes) // 3 * 3, 9)} or more scenes"),
+    groups: tuple[Callable[[Told], str], ...] = (
+        lambda one: one.clip.codec,
+        lambda one: one.clip.size,
+        lambda one: f"{float(one.clip.fps):.3g} fps",
+        lambda one: one.clip.kind,
+        lambda one: f"{min(len(one.clip.film.scenes) // 3 * 3, 9)} or more scenes",
     )
-    for _, key in groups:
+    for key in groups:
         for name in sorted({key(one) for one in told}):
             _row(table, [one for one in told if key(one) == name], name)
         table.add_section()
