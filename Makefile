@@ -5,6 +5,8 @@ export VLLM_NO_USAGE_STATS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 # Ray starts its workers at nice 15, where decoders starve beside ordinary processes: 26-33 s instead of 7-13 s.
 export RAY_worker_niceness := 0
+# SVT-AV1, in which some films are written, prints its settings on every start; errors alone will do.
+export SVT_LOG := 1
 
 BIN := .venv/bin
 COMPILE := .uv/bin/uv pip compile -q --python-version 3.11 --override requirements/overrides.txt \

@@ -73,8 +73,8 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
 
 DEMO_NOTICE = (
     "This answer comes from Longtake's embedded demo model. It knows nothing but generated films of coloured shapes, "
-    "and those not well yet. It lists scenes whatever it is asked: about any other video that means nothing. For real "
-    "answers set `model` to a Qwen3-VL checkpoint in serve_config.yaml, or serve on a machine with a GPU."
+    "and lists their scenes whatever it is asked: about any other video that means nothing. For real answers set "
+    "`model` to a Qwen3-VL checkpoint in serve_config.yaml, or serve on a machine with a GPU."
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -276,12 +275,15 @@ def test_labels_cover_the_answer_and_its_end(maker: ExampleMaker, tokenizer: Tok
             assert told(heard(answer)) + IM_END == answer
 
 
+def tensors(batch: Batch) -> list[torch.Tensor]:
+    return [value for value in (vars(batch) | vars(batch.hints)).values() if isinstance(value, torch.Tensor)]
+
+
 @pytest.mark.parametrize("kind", ["chunk", "merge"])
 def test_a_seed_gives_the_same_batch_again(maker: ExampleMaker, kind: str) -> None:
     first, second, other = (batch_of(maker, kind, seed) for seed in (3, 3, 4))
-    for field in fields(Batch):
-        one, again = getattr(first, field.name), getattr(second, field.name)
-        assert (one is None and again is None) or torch.equal(one, again)
+    for one, again in zip(tensors(first), tensors(second), strict=True):
+        assert torch.equal(one, again)
     assert first.input_ids.shape != other.input_ids.shape or not torch.equal(first.input_ids, other.input_ids)
 
 
@@ -353,6 +355,8 @@ def test_footages_events_are_what_its_frames_show(numbered_reel: Reel, fps: floa
         footage = splice(np.random.default_rng(seed), numbered_reel, pts, scene_seconds=(3.0, 12.0))
         numbers = numbers_of(footage.frames)
         places = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist()]
+        if places[1:2] == [1]:
+            places = places[1:]  # of the scene before, no pair shows more than one frame
         assert footage.pair_seconds == stamps(pts)
         assert footage.events == tuple(
             Event(footage.pair_seconds[place // 2], *numbered_reel.contents[numbers[place]]) for place in places

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,3 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Longtake]:
     sources = {"upload_store": str(folder / "uploads"), "cache_dir": str(folder / "cache")}
     with embedded_server({"model": str(DEMO_MODEL), "sources": sources}) as url, Longtake(url) as client:
         yield client
-
-
-@pytest.fixture(scope="package")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the films are."""
-    return tmp_path_factory.mktemp("films")

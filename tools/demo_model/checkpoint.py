@@ -21,6 +21,7 @@ from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
 from pipeline.types import Chunk, Note, Prompt
+from pipeline.visual_tokens import PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH
 from tools.demo_model.language import PROMPTS
 from tools.demo_model.scenes import COLOURS, SHAPES
 
@@ -211,7 +212,7 @@ CHAT_TEMPLATE = r"""{%- if tools %}
 {%- endif %}
 """
 
-PATCHES: dict[str, int] = {"patch_size": 16, "temporal_patch_size": 2}  # px, frames
+PATCHES = {"patch_size": PATCH_SIZE_PX, "temporal_patch_size": TEMPORAL_PATCH}  # px, frames
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
@@ -317,7 +318,7 @@ def _model_config(tokenizer: Tokenizer) -> dict[str, Any]:
             "num_hidden_layers": 6,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
-            "head_dim": 32,
+            "head_dim": 64,
             "hidden_act": "silu",
             "attention_bias": False,
             "attention_dropout": 0.0,
@@ -325,15 +326,15 @@ def _model_config(tokenizer: Tokenizer) -> dict[str, Any]:
             "rms_norm_eps": 1e-6,
             "max_position_embeddings": MAX_MODEL_LEN,
             "rope_theta": 5000000,
-            # Halves of head_dim for time, height, width: the 8B's [24, 20, 20] of 64 to the nearest fit.
-            "rope_scaling": {"mrope_interleaved": True, "mrope_section": [8, 4, 4], "rope_type": "default"},
+            # Halves of head_dim for time, height, width: half of the 8B's [24, 20, 20].
+            "rope_scaling": {"mrope_interleaved": True, "mrope_section": [12, 10, 10], "rope_type": "default"},
             "tie_word_embeddings": True,
             "use_cache": True,
         },
         "vision_config": {
             "model_type": "qwen3_vl",
             **PATCHES,
-            "spatial_merge_size": 2,
+            "spatial_merge_size": SPATIAL_MERGE,
             "in_channels": 3,
             "depth": 2,
             "deepstack_visual_indexes": [0, 1],
@@ -408,7 +409,7 @@ def _pixel_config() -> dict[str, Any]:
     return {
         "processor_class": "Qwen3VLProcessor",
         **PATCHES,
-        "merge_size": 2,
+        "merge_size": SPATIAL_MERGE,
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
     }

@@ -17,7 +17,14 @@ from pipeline.types import Chunk, Note, Prompt
 from pipeline.visual_tokens import PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH
 from tools.demo_model.checkpoint import CHAT_TEMPLATE, IM_END, VIDEO_PAD, VISION_END, VISION_START, known_words
 from tools.demo_model.footage import Footage, Reel, splice
-from tools.demo_model.language import INSTRUCTION_WITHOUT_OVERLAP_RULE, LIST_PROMPT, merged, random_prompt, told
+from tools.demo_model.hints import Hint, Hints, as_hints
+from tools.demo_model.language import (
+    INSTRUCTION_WITHOUT_OVERLAP_RULE,
+    LIST_PROMPT,
+    random_prompt,
+    repeats,
+    told,
+)
 from tools.demo_model.notes import CHUNK_FPS, random_notes, random_start_seconds
 from tools.demo_model.scenes import COLOURS, LONGEST_SCENE_SECONDS, SHAPES, SHORTEST_SCENE_SECONDS
 
@@ -38,6 +45,7 @@ class Example:
     token_ids: list[int]
     answer_start: int
     """Place of the answer's first token."""
+    hints: list[Hint]
     frames: NDArray[np.uint8] | None = None
 
 
@@ -55,6 +63,7 @@ class Batch:
     """(patches, 1536) uint8."""
     grid_thw: torch.Tensor | None
     """(videos, 3): pairs, patch rows and patch columns."""
+    hints: Hints
 
 
 class ExampleMaker:
@@ -64,6 +73,11 @@ class ExampleMaker:
         self._tokenizer = tokenizer
         self._template = Environment(trim_blocks=True, lstrip_blocks=True).from_string(CHAT_TEMPLATE)
         self._words = [*known_words(), *COLOURS, *SHAPES]
+        self._vision_end = tokenizer.token_to_id(VISION_END)
+        self._event_words = [
+            {tokenizer.encode(text).ids[0] for text in texts}
+            for texts in ([f".{tenth}" for tenth in range(10)], [f" {c}" for c in COLOURS], [f" {s}" for s in SHAPES])
+        ]
         self._by_size: dict[tuple[int, int], list[Reel]] = {}
         for reel in reels:
             self._by_size.setdefault(reel.size_px, []).append(reel)
@@ -112,31 +126,49 @@ class ExampleMaker:
         pairs = "".join(f"<{seconds:.1f} seconds>{VISION_START}{pads}{VISION_END}" for seconds in footage.pair_seconds)
         content = [{"type": "video"}, {"type": "text", "text": prompt.text}]
         text = self._render(content).replace(VIDEO_PAD, pairs)
-        return self._example(text, told(footage.events), footage.frames)
+        prompt_ids = self._tokenizer.encode(text).ids
+        # Each pair ends with one; the video ends with one more.
+        places = [place for place, token_id in enumerate(prompt_ids) if token_id == self._vision_end][:-1]
+        hints = _pair_hints(footage, places)
+        return self._example(prompt_ids, told(footage.events), hints, footage.frames)
 
     def _merge_example(self, rng: np.random.Generator, seconds: float) -> Example:
         notes, step_seconds = random_notes(rng, seconds)
         rule = rng.random() < 0.88
         said = [note.events for note in notes]
-        answer = (
-            merged(said, same_moment_seconds=SAME_MOMENT_STEPS * step_seconds)
-            if rule
-            else [event for note in said for event in note]
-        )
+        events = [event for note in said for event in note]
+        are_told = repeats(said, same_moment_seconds=SAME_MOMENT_STEPS * step_seconds)
         prompt = merge_prompt(
             random_prompt(rng, self._words) if rng.random() < 0.5 else Prompt(LIST_PROMPT),
             DEFAULT_MERGE_INSTRUCTION if rule else INSTRUCTION_WITHOUT_OVERLAP_RULE,
             [Note(note.start_seconds, note.stop_seconds, told(note.events)) for note in notes],
         )
-        return self._example(self._render([{"type": "text", "text": prompt.text}]), told(answer), None)
+        prompt_ids = self._tokenizer.encode(self._render([{"type": "text", "text": prompt.text}])).ids
+        # Whatever the rule: it stands behind the notes, where what is read off them cannot depend on it.
+        hints = [
+            Hint(place, event.colour, event.shape, None if is_told else int(event.seconds))
+            for place, event, is_told in zip(self._ends_of_events(prompt_ids), events, are_told, strict=True)
+        ]
+        answer = told(event for event, is_told in zip(events, are_told, strict=True) if not (rule and is_told))
+        return self._example(prompt_ids, answer, hints, None)
+
+    def _ends_of_events(self, token_ids: list[int]) -> list[int]:
+        """The place of the token after each event: what says its time, colour and shape stands before it."""
+        tenths, colours, shapes = self._event_words
+        return [
+            place
+            for place in range(3, len(token_ids))
+            if token_ids[place - 3] in tenths and token_ids[place - 2] in colours and token_ids[place - 1] in shapes
+        ]
 
     def _render(self, content: list[dict[str, str]]) -> str:
         return self._template.render(messages=[{"role": "user", "content": content}], add_generation_prompt=True)
 
-    def _example(self, prompt: str, answer: str, frames: NDArray[np.uint8] | None) -> Example:
-        prompt_ids = self._tokenizer.encode(prompt).ids
+    def _example(
+        self, prompt_ids: list[int], answer: str, hints: list[Hint], frames: NDArray[np.uint8] | None
+    ) -> Example:
         answer_ids = self._tokenizer.encode(answer + IM_END).ids
-        return Example(prompt_ids + answer_ids, len(prompt_ids), frames)
+        return Example(prompt_ids + answer_ids, len(prompt_ids), hints, frames)
 
     def _batch(self, examples: Sequence[Example]) -> Batch:
         length = max(len(example.token_ids) for example in examples)
@@ -161,6 +193,7 @@ class ExampleMaker:
             labels,
             torch.from_numpy(np.concatenate(pixels)) if pixels else None,
             torch.tensor(grids) if grids else None,
+            as_hints([example.hints for example in examples], self._tokenizer),
         )
 
     def _positions(self, token_ids: list[int], grid: tuple[int, int, int] | None) -> NDArray[np.int64]:
@@ -179,6 +212,17 @@ class ExampleMaker:
         positions[1, pad_places] += np.repeat(np.arange(rows), columns)
         positions[2, pad_places] += np.tile(np.arange(columns), rows)
         return positions
+
+
+def _pair_hints(footage: Footage, places: list[int]) -> list[Hint]:
+    """One per pair of frames, at its last token."""
+    starts = {event.seconds: event for event in footage.events}
+    shown = footage.events[0]
+    hints: list[Hint] = []
+    for seconds, place in zip(footage.pair_seconds, places, strict=True):
+        shown = starts.get(seconds, shown)
+        hints.append(Hint(place, *shown.content, int(seconds) if seconds in starts else None))
+    return hints
 
 
 def patchify(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int, int]]:

@@ -24,6 +24,9 @@ SCENES_PER_REEL = 16
 FRAMES_PER_SCENE = 26
 """At two frames per second: the longest scene, and a second more."""
 REEL_FPS = 2
+FEW_SCENES_SHARE = 0.5
+FEW_SCENES = (3, 8)
+"""From the first number to one below the second."""
 
 SOURCE_SIZES_PX = (
     *((320, 180), (426, 240), (640, 360), (256, 144)),
@@ -136,15 +139,23 @@ def splice(
     shown = np.searchsorted(cuts, pts_seconds, side="right") - 1
     order = _random_order(rng, reel, int(shown[-1]) + 1)
     frames = np.empty((len(pts_seconds), *reel.frames.shape[2:]), np.uint8)
-    events: list[Event] = []
     pair_seconds = stamps(pts_seconds)
     for place in np.unique(shown):
         at = np.flatnonzero(shown == place)
         scene = order[place]
         offset = int(rng.integers(max(1, FRAMES_PER_SCENE - len(at))))
         frames[at] = reel.frames[scene, (offset + np.arange(len(at))) % FRAMES_PER_SCENE]
-        events.append(Event(pair_seconds[int(at[0]) // TEMPORAL_PATCH], *reel.contents[scene]))
+    events = [Event(pair_seconds[pair], *reel.contents[order[place]]) for place, pair in first_pairs(shown)]
     return Footage(_varied(rng, frames), pair_seconds, tuple(events))
+
+
+def first_pairs(shown: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Each scene that a pair of frames ends with, and the first such pair, out of the scene of each frame (T,).
+
+    So no pair has two events. A scene of which a chunk has nothing but its first frame is not told.
+    """
+    ends = shown[TEMPORAL_PATCH - 1 :: TEMPORAL_PATCH]
+    return [(int(scene), int(pair)) for scene, pair in zip(*np.unique(ends, return_index=True), strict=True)]
 
 
 def stamps(pts_seconds: NDArray[np.float64]) -> tuple[float, ...]:
@@ -154,12 +165,20 @@ def stamps(pts_seconds: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _random_order(rng: np.random.Generator, reel: Reel, count: int) -> list[int]:
-    """Scenes, with no two in a row of the same content."""
+    """Scenes, with no two in a row of the same content.
+
+    In half of the films they are few, shown again and again: what tells them apart is then the time alone.
+    """
+    cast = np.arange(SCENES_PER_REEL)
+    if rng.random() < FEW_SCENES_SHARE:
+        cast = rng.permutation(cast)[: int(rng.integers(*FEW_SCENES))]
     order: list[int] = []
     while len(order) < count:
-        scene = int(rng.integers(SCENES_PER_REEL))
+        scene = int(rng.choice(cast))
         if not order or reel.contents[scene] != reel.contents[order[-1]]:
             order.append(scene)
+        elif len({reel.contents[other] for other in cast.tolist()}) == 1:
+            cast = np.arange(SCENES_PER_REEL)
     return order
 
 

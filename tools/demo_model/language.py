@@ -67,13 +67,19 @@ def merged(notes: Sequence[Sequence[Event]], *, same_moment_seconds: float) -> l
     They both show the scene that goes on across their border, with which the later note opens, and every scene that
     begins where they overlap, at nearly the same moment in both.
     """
-    listed: list[Event] = []
-    before: Sequence[Event] = ()
-    for note in notes:
-        fresh = [event for event in note if not _is_told(event, before, event is note[0], same_moment_seconds)]
-        listed += fresh
-        before = note
-    return listed
+    told_before = repeats(notes, same_moment_seconds=same_moment_seconds)
+    events = [event for note in notes for event in note]
+    return [event for event, is_repeat in zip(events, told_before, strict=True) if not is_repeat]
+
+
+def repeats(notes: Sequence[Sequence[Event]], *, same_moment_seconds: float) -> list[bool]:
+    """Of every event of the notes, one after another, whether the note before tells it too."""
+    befores: list[Sequence[Event]] = [(), *notes]
+    return [
+        _is_told(event, before, event is note[0], same_moment_seconds)
+        for before, note in zip(befores, notes, strict=False)
+        for event in note
+    ]
 
 
 def _is_told(event: Event, before: Sequence[Event], opens_note: bool, same_moment_seconds: float) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from pipeline.visual_tokens import TEMPORAL_PATCH
-from tools.demo_model.footage import stamps
+from tools.demo_model.footage import FEW_SCENES, FEW_SCENES_SHARE, first_pairs, stamps
 from tools.demo_model.language import Event
 from tools.demo_model.scenes import COLOURS, LONGEST_SCENE_SECONDS, SHAPES, SHORTEST_SCENE_SECONDS
 
@@ -22,6 +24,7 @@ FAULTY_EVENT_SHARE, MISSING_NOTE_SHARE = 0.06, 0.05
 
 Content = tuple[str, str]
 """Colour and shape."""
+ALL: tuple[Content, ...] = tuple(product(COLOURS, SHAPES))
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,18 @@ def random_notes(rng: np.random.Generator, film_seconds: float) -> tuple[list[Ch
 def _random_timeline(rng: np.random.Generator, start_seconds: float, stop_seconds: float) -> _Timeline:
     cuts = [start_seconds - float(rng.uniform(0, 3)) if rng.random() < 0.5 else start_seconds]
     contents: list[Content] = []
+    cast = _random_cast(rng)
     while cuts[-1] < stop_seconds:
         cuts.append(cuts[-1] + float(rng.uniform(SHORTEST_SCENE_SECONDS, LONGEST_SCENE_SECONDS)))
-        contents.append(_random_content(rng, contents[-1] if contents else None))
+        contents.append(_random_content(rng, contents[-1] if contents else None, cast))
     return _Timeline(cuts, contents)
+
+
+def _random_cast(rng: np.random.Generator) -> Sequence[Content]:
+    """What a film may show: as in footage, few things in half of the films."""
+    if rng.random() >= FEW_SCENES_SHARE:
+        return ALL
+    return [ALL[place] for place in rng.permutation(len(ALL))[: int(rng.integers(*FEW_SCENES))]]
 
 
 def _events(
@@ -91,19 +102,19 @@ def _events(
     shown = np.searchsorted(timeline.cuts_seconds, pts, side="right") - 1
     pair_seconds = stamps(pts)
     events: list[Event] = []
-    for scene in np.unique(shown):
-        content = timeline.contents[min(int(scene), len(timeline.contents) - 1)]
+    for scene, pair in first_pairs(shown):
+        content = timeline.contents[min(scene, len(timeline.contents) - 1)]
         if is_faulty and rng.random() < FAULTY_EVENT_SHARE:
             if rng.random() < 0.5 and events:
                 continue
             content = _random_content(rng, content)
         if not events or events[-1].content != content:
-            events.append(Event(pair_seconds[int(np.flatnonzero(shown == scene)[0]) // TEMPORAL_PATCH], *content))
+            events.append(Event(pair_seconds[pair], *content))
     return events
 
 
-def _random_content(rng: np.random.Generator, other_than: Content | None) -> Content:
+def _random_content(rng: np.random.Generator, other_than: Content | None, cast: Sequence[Content] = ALL) -> Content:
     while True:
-        content = tuple(COLOURS)[int(rng.integers(len(COLOURS)))], SHAPES[int(rng.integers(len(SHAPES)))]
+        content = cast[int(rng.integers(len(cast)))]
         if content != other_than:
             return content

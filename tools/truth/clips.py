@@ -13,6 +13,9 @@ import numpy as np
 
 from tools.demo_model.scenes import Film, Split, fingerprint, random_film, write_film
 
+FOLDER = Path(__file__).resolve().parents[2] / "build" / "truth"
+"""Where the films are kept, from one run to the next."""
+
 Kind = Literal["constant", "variable", "late start", "rotated"]
 KINDS: tuple[Kind, ...] = ("constant", "variable", "late start", "rotated")
 
@@ -23,6 +26,8 @@ SIZES_PX = ((640, 360), (426, 240), (320, 240), (480, 204), (360, 360), (240, 42
 """Width and height, as shown."""
 
 LATE_START_SECONDS = 37.5
+TURN_MARK = ("-metadata:s:v:0", "rotate=270")
+"""For FFmpeg: shows a picture that lies turned to the left upright again."""
 UNEVEN_INTERVALS = (0.5, 1.0, 1.0, 1.5, 4.0)
 """Between the frames of a clip of variable frame rate, in frames: a phone's come now fast, now slow, or are dropped."""
 
@@ -45,7 +50,7 @@ class Clip:
 
     def written(self, folder: Path) -> Path:
         """The file in `folder`, made there first if need be."""
-        written_how = (self.codec, self.fps, self.kind, LATE_START_SECONDS, UNEVEN_INTERVALS)
+        written_how = (self.codec, self.fps, self.kind, LATE_START_SECONDS, UNEVEN_INTERVALS, TURN_MARK)
         path = folder / f"{self.name}-{self.codec}-{fingerprint(self.film, *written_how)}.{self._suffix}"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +90,7 @@ def _uneven_times(duration_seconds: float, fps: float) -> Sequence[float]:
 
 def _turn_back(lying: Path, upright: Path) -> None:
     """Marks the pictures as lying on their side; a player turns them upright."""
-    mark = ("-metadata:s:v:0", "rotate=90")
-    command = ["ffmpeg", "-y", "-v", "error", "-i", str(lying), "-c", "copy", *mark, str(upright)]
+    command = ["ffmpeg", "-y", "-v", "error", "-i", str(lying), "-c", "copy", *TURN_MARK, str(upright)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 

@@ -38,6 +38,12 @@ class Score:
     def right_share(self) -> float:
         return self.right / self.scenes if self.scenes else 1.0
 
+    @property
+    def invented_share(self) -> float:
+        """Of what is told."""
+        told = self.seen + self.invented
+        return self.invented / told if told else 0.0
+
 
 def score(scenes: Sequence[Scene], events: Sequence[Event], *, step_seconds: float) -> Score:
     """`events` held against `scenes`.
