@@ -19,7 +19,7 @@ from pipeline.types import DecodedFrames, DecodeReport, Generation, Prompt, Text
 from tools.demo_model.checkpoint import make_tokenizer
 from tools.demo_model.examples import ExampleMaker
 from tools.demo_model.footage import Footage, Reel, stamps
-from tools.demo_model.language import LIST_PROMPT, heard
+from tools.demo_model.language import LIST_PROMPT, Event, heard
 from tools.demo_model.scenes import Renderer, Split, random_film
 from tools.truth.clips import in_every_codec, long_film
 from tools.truth.decoders import BACKENDS, told_by
@@ -98,7 +98,7 @@ async def test_the_demo_model_learned_the_engines_own_layout(text: str, engine: 
     pts = [0.0, 0.5, 1.0083, 1.5, 1234.4, 1234.96]
     frames = frames_at(*pts)
     reel = Reel(np.zeros((1, 1, 64, 96, 3), np.uint8), (("red", "circle"),))
-    footage = Footage(frames.frames, stamps(np.array(pts)), ())
+    footage = Footage(frames.frames, stamps(np.array(pts)), (Event(0.2, "red", "circle"),))
     example = ExampleMaker(make_tokenizer(), [reel]).chunk_example(footage, Prompt(text))
     assert await prompt_token_ids(engine, frames, Prompt(text)) == example.token_ids[: example.answer_start]
 

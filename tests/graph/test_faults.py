@@ -17,11 +17,11 @@ from tests.graph.processes import engine_core, replicas, wait_until
 IDLE_CPU_PERCENT = 25
 BODY = {
     "prompt": "What happens?",
-    "video_path": "minutes.mp4",
-    "chunk_duration": 10,
+    # What the model knows: of other films it says one thing as well as another, and what chunks share a batch decides.
+    "video_path": "scenes.mp4",
+    "chunk_duration": 5,
     "chunk_overlap": 0,
     "fps": 2,
-    "min_pixels": DEFAULT_MIN_PIXELS,  # enough work for a kill to come in the middle of it
     "max_tokens": 8,
     "temperature": 0,
     "seed": 1,
@@ -72,7 +72,8 @@ def _analyze_and(kill: Callable[[], None], client: httpx.Client) -> tuple[dict[s
 
 def test_a_client_that_leaves_ends_its_analysis(client: httpx.Client, media: Path) -> None:
     clip = film(media, "24_minutes.mp4", seconds=24 * 60)
-    long = BODY | {"video_path": clip.name, "chunk_duration": 60, "stream": True}  # half a minute of work
+    size = {"min_pixels": DEFAULT_MIN_PIXELS}
+    long = BODY | size | {"video_path": clip.name, "chunk_duration": 60, "stream": True}  # half a minute of work
     with client.stream("POST", "/v1/analyses", json=long) as response:
         lines = response.iter_lines()  # held: httpx hangs up when it is collected
         next(lines)

@@ -21,6 +21,7 @@ from tools.demo_model.hints import Hint, Hints, as_hints
 from tools.demo_model.language import (
     INSTRUCTION_WITHOUT_OVERLAP_RULE,
     LIST_PROMPT,
+    merged,
     random_prompt,
     repeats,
     told,
@@ -137,7 +138,7 @@ class ExampleMaker:
         rule = rng.random() < 0.88
         said = [note.events for note in notes]
         events = [event for note in said for event in note]
-        are_told = repeats(said, same_moment_seconds=SAME_MOMENT_STEPS * step_seconds)
+        same_moment_seconds = SAME_MOMENT_STEPS * step_seconds
         prompt = merge_prompt(
             random_prompt(rng, self._words) if rng.random() < 0.5 else Prompt(LIST_PROMPT),
             DEFAULT_MERGE_INSTRUCTION if rule else INSTRUCTION_WITHOUT_OVERLAP_RULE,
@@ -145,12 +146,13 @@ class ExampleMaker:
         )
         prompt_ids = self._tokenizer.encode(self._render([{"type": "text", "text": prompt.text}])).ids
         # Whatever the rule: it stands behind the notes, where what is read off them cannot depend on it.
+        are_told = repeats(said, same_moment_seconds=same_moment_seconds)
         hints = [
             Hint(place, event.colour, event.shape, None if is_told else int(event.seconds))
             for place, event, is_told in zip(self._ends_of_events(prompt_ids), events, are_told, strict=True)
         ]
-        answer = told(event for event, is_told in zip(events, are_told, strict=True) if not (rule and is_told))
-        return self._example(prompt_ids, answer, hints, None)
+        answer = merged(said, same_moment_seconds=same_moment_seconds) if rule else events
+        return self._example(prompt_ids, told(answer), hints, None)
 
     def _ends_of_events(self, token_ids: list[int]) -> list[int]:
         """The place of the token after each event: what says its time, colour and shape stands before it."""

@@ -1,6 +1,6 @@
 """Trains the demo model: `make train-demo-model`. Goes on where it was stopped.
 
-`python -m tools.demo_model.training --steps 9000 --output models/demo` says how long, and where to.
+`python -m tools.demo_model.training --steps 20000 --output models/demo` says how long, and where to.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tools.demo_model.hints import HINT_LAYERS, HintHeads
 from tools.demo_model.language import INSTRUCTION_WITHOUT_OVERLAP_RULE, PROMPTS
 
 NUM_REELS = 480
-STEPS = 7_000
+STEPS = 14_000
 PEAK_LEARNING_RATE = 2e-3
 WARMUP_STEPS = 200
 DECAY_SHARE = 0.6
