@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from tools.demo_model.checkpoint import make_tokenizer
+from tools.demo_model.examples import ExampleMaker
 from tools.demo_model.footage import FRAMES_PER_SCENE, SCENES_PER_REEL, Reel
 from tools.demo_model.scenes import COLOURS, SHAPES
 
@@ -32,3 +33,8 @@ def noise_reel() -> ReelMaker:
         return Reel(rng.integers(0, 256, size, np.uint8), tuple(contents[i] for i in chosen))
 
     return made
+
+
+@pytest.fixture(scope="session")
+def maker(tokenizer: Tokenizer, noise_reel: ReelMaker) -> ExampleMaker:
+    return ExampleMaker(tokenizer, [noise_reel()])

@@ -63,11 +63,6 @@ def library_processor(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFac
     return AutoProcessor.from_pretrained(folder)
 
 
-@pytest.fixture(scope="module")
-def maker(tokenizer: Tokenizer, noise_reel: ReelMaker) -> ExampleMaker:
-    return ExampleMaker(tokenizer, [noise_reel()])
-
-
 def frames_of_noise(num_frames: int, height_px: int, width_px: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (num_frames, height_px, width_px, 3), np.uint8)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,16 +12,10 @@ from tokenizers import Tokenizer
 from pipeline.prompting import OVERLAP_RULE
 from tools.demo_model.checkpoint import new_model
 from tools.demo_model.examples import Batch, ExampleMaker
-from tools.demo_model.footage import Reel
 from tools.demo_model.hints import NO_START, NOTHING_BEFORE, Hint, HintHeads, Hints, as_hints
 from tools.demo_model.language import Event, heard
 from tools.demo_model.scenes import COLOURS, SHAPES
 from tools.demo_model.training import loss_and_hits
-
-
-@pytest.fixture(scope="module")
-def maker(tokenizer: Tokenizer, noise_reel: Callable[..., Reel]) -> ExampleMaker:
-    return ExampleMaker(tokenizer, [noise_reel()])
 
 
 def batches(maker: ExampleMaker, kind: str) -> list[Batch]:

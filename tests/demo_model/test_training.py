@@ -41,11 +41,6 @@ def one_thread() -> object:
 
 
 @pytest.fixture(scope="module")
-def maker(tokenizer: Tokenizer, noise_reel: ReelMaker) -> ExampleMaker:
-    return ExampleMaker(tokenizer, [noise_reel()])
-
-
-@pytest.fixture(scope="module")
 def chunk_batch(maker: ExampleMaker) -> Batch:
     """Several videos of different lengths."""
     batch = maker.chunk_batch(np.random.default_rng(1), most_pairs=6, tokens=300)

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from pipeline.frame_sampling import frames_for_fps, sample_indices, sample_indices_in_time
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
 from pipeline.types import Chunk, Note, Prompt
-from pipeline.visual_tokens import PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH
+from pipeline.visual_tokens import PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH, frame_pair_tokens
 from tools.demo_model.checkpoint import CHAT_TEMPLATE, IM_END, VIDEO_PAD, VISION_END, VISION_START, known_words
 from tools.demo_model.footage import Footage, Reel, splice
 from tools.demo_model.hints import Hint, Hints, as_hints
@@ -88,7 +88,7 @@ class ExampleMaker:
     def chunk_batch(self, rng: np.random.Generator, *, most_pairs: int, tokens: int) -> Batch:
         """Examples of one frame size, of nearly one length, about `tokens` tokens in all."""
         height, width = self._sizes[int(rng.choice(len(self._sizes), p=self._size_shares))]
-        pair_tokens = (height // (PATCH_SIZE_PX * SPATIAL_MERGE)) * (width // (PATCH_SIZE_PX * SPATIAL_MERGE)) + 6
+        pair_tokens = frame_pair_tokens(height, width) + 6
         pairs = int(rng.integers(2, most_pairs + 1))
         count = max(1, min(48, tokens // (pairs * pair_tokens + 60)))
         return self._batch([self._chunk_example(rng, (height, width), pairs) for _ in range(count)])
@@ -122,8 +122,7 @@ class ExampleMaker:
     def chunk_example(self, footage: Footage, prompt: Prompt) -> Example:
         """`footage` as the engine shows it to the model, and its events."""
         _, height, width, _ = footage.frames.shape
-        factor = PATCH_SIZE_PX * SPATIAL_MERGE
-        pads = VIDEO_PAD * ((height // factor) * (width // factor))
+        pads = VIDEO_PAD * frame_pair_tokens(height, width)
         pairs = "".join(f"<{seconds:.1f} seconds>{VISION_START}{pads}{VISION_END}" for seconds in footage.pair_seconds)
         content = [{"type": "video"}, {"type": "text", "text": prompt.text}]
         text = self._render(content).replace(VIDEO_PAD, pairs)

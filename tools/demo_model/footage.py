@@ -171,14 +171,14 @@ def _random_order(rng: np.random.Generator, reel: Reel, count: int) -> list[int]
     """
     cast = np.arange(SCENES_PER_REEL)
     if rng.random() < FEW_SCENES_SHARE:
-        cast = rng.permutation(cast)[: int(rng.integers(*FEW_SCENES))]
+        few = rng.permutation(cast)[: int(rng.integers(*FEW_SCENES))]
+        if len({reel.contents[scene] for scene in few.tolist()}) > 1:
+            cast = few
     order: list[int] = []
     while len(order) < count:
         scene = int(rng.choice(cast))
         if not order or reel.contents[scene] != reel.contents[order[-1]]:
             order.append(scene)
-        elif len({reel.contents[other] for other in cast.tolist()}) == 1:
-            cast = np.arange(SCENES_PER_REEL)
     return order
 
 

@@ -79,29 +79,29 @@ BREAKS = (
 def main() -> None:
     console = Console()
     with console.status("Testing the system as it is"):
-        failures = truth_test_failures(None)
-    if failures:
-        sys.exit(f"The truth tests fail before anything is broken: {', '.join(failures)}")
+        failing = first_failing_test(None)
+    if failing:
+        sys.exit(f"The truth tests fail before anything is broken: {failing}")
     table = Table("break", "first noticed by", title="What the truth tests make of a broken system")
     unnoticed = []
     for broken in BREAKS:
         started = time.perf_counter()
         with console.status(f"Testing: {broken.what}"):
-            failures = truth_test_failures(broken)
-        seen = "noticed" if failures else "NOT NOTICED"
+            failing = first_failing_test(broken)
+        seen = "noticed" if failing else "NOT NOTICED"
         console.print(f"{broken.what}: {seen} ({time.perf_counter() - started:.0f} s)")
-        table.add_row(broken.what, "\n".join(failures) or "none of them")
-        if not failures:
+        table.add_row(broken.what, failing or "none of them")
+        if not failing:
             unnoticed.append(broken.what)
     console.print(table)
     if unnoticed:
         sys.exit(f"Defects of the truth tests: they do not notice {', '.join(unnoticed)}.")
 
 
-def truth_test_failures(broken: Break | None) -> list[str]:
-    """The first of the truth tests whose assertions fail in a copy of the project with `broken` in it.
+def first_failing_test(broken: Break | None) -> str | None:
+    """Of the truth tests, the first whose assertions fail in a copy of the project with `broken` in it.
 
-    Raises RuntimeError if one fails for another reason, such as a server that does not start: that is no finding.
+    Raises RuntimeError if it fails for another reason, such as a server that does not start: that is no finding.
     """
     with tempfile.TemporaryDirectory(prefix="longtake-broken-") as scratch:
         copy = Path(scratch)
@@ -115,13 +115,12 @@ def truth_test_failures(broken: Break | None) -> list[str]:
         if not report.exists():
             raise RuntimeError(f"The truth tests did not run:\n{run.stdout[-3000:]}{run.stderr[-1000:]}")
         cases = list(ElementTree.parse(report).iter("testcase"))
-    failed = []
     for case in cases:
         for outcome in (*case.findall("failure"), *case.findall("error")):
             if outcome.tag == "error" or not (outcome.get("message") or "").startswith("AssertionError"):
                 raise RuntimeError(f"{case.get('name')} failed for no semantic reason: {outcome.get('message')}")
-            failed.append(str(case.get("name")))
-    return failed
+            return str(case.get("name"))
+    return None
 
 
 def _copy_project(to: Path) -> None:
@@ -133,8 +132,9 @@ def _copy_project(to: Path) -> None:
             shutil.copy(source, to / name)
     # The films are the same whatever is broken.
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (to / FOLDER.relative_to(ROOT)).parent.mkdir(parents=True)
-    (to / FOLDER.relative_to(ROOT)).symlink_to(FOLDER)
+    films = to / FOLDER.relative_to(ROOT)
+    films.parent.mkdir(parents=True)
+    films.symlink_to(FOLDER)
 
 
 def _edit(copy: Path, broken: Break) -> None:
