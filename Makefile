@@ -13,7 +13,7 @@ COMPILE := .uv/bin/uv pip compile -q --python-version 3.11 --override requiremen
 	--no-annotate --custom-compile-command "make requirements"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow truth truth-mutations train-demo-model check format requirements clean
+.PHONY: help setup demo serve test test-slow truth truth-mutations bench-decode train-demo-model check format requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ truth: setup  ## measure how true the embedded model's answers are, on films it 
 
 truth-mutations: setup  ## break the system on purpose and see that the truth tests notice
 	@$(BIN)/python -m tools.truth.mutations
+
+bench-decode: setup  ## measure what decoding costs, beside the ways that others have (half an hour)
+	@$(BIN)/python -m benchmarks.decode
 
 train-demo-model: setup  ## train the embedded model; goes on where it was stopped (hours on a CPU, minutes on a GPU)
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tools.demo_model.training

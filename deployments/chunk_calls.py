@@ -65,7 +65,7 @@ class ChunkCalls:
     async def _attempt(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkText:
         prompt = chunk_prompt(job.prompt, chunk, num_chunks=len(plan.chunks))
         async with deadline(self._settings.chunk_timeout_seconds, f"Chunk {chunk.index}"):
-            frames = self._frame_decoder.decode.remote(job.source, plan.video.fingerprint, chunk)
+            frames = self._frame_decoder.decode.remote(job.source, plan.video, chunk)
             ask = self._answer if relay is None else self._stream_answer
             answer = ask.remote(frames, prompt, job.token_sampling)
             try:

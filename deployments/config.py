@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.config import Settings, SourceSettings, VideoLimits
+from pipeline.config import DecodingSettings, Settings, SourceSettings, VideoLimits
 
 AUTO_MODEL = "auto"
 
@@ -43,4 +43,5 @@ class AppSettings(Settings):
     options there would replace what follows from the model."""
     sources: SourceSettings = SourceSettings()
     limits: VideoLimits = VideoLimits()
+    decoding: DecodingSettings = DecodingSettings()
     analysis: AnalysisSettings = AnalysisSettings()

@@ -36,11 +36,18 @@ class ServerFailed(Exception):
 def embedded_server(
     args: Mapping[str, Any] | None = None, *, config_path: Path = SERVE_CONFIG, log_to_driver: bool = False
 ) -> Iterator[str]:
-    """Serves `config_path`, with `args` laid over the application's own, and gives the URL. Ends with the block.
-
-    The Ray instance shares nothing with any other on this machine: ports, temporary folder and session are its own.
-    """
+    """Serves `config_path`, with `args` laid over the application's own, and gives the URL. Ends with the block."""
     config = load_config(config_path, args or {})
+    with embedded_ray(log_to_driver=log_to_driver):
+        yield deploy(config)
+
+
+@contextmanager
+def embedded_ray(*, log_to_driver: bool = False) -> Iterator[None]:
+    """A Ray instance that ends with the block, with whatever Serve runs on it.
+
+    It shares nothing with any other on this machine: ports, temporary folder and session are its own.
+    """
     temp_dir = tempfile.mkdtemp(prefix="longtake-")  # Unix sockets stand below it, and take 107 bytes at most
     try:
         ray.init(
@@ -53,11 +60,12 @@ def embedded_server(
             configure_logging=log_to_driver,
             _temp_dir=temp_dir,
         )
-        yield deploy(config)
+        yield
     finally:
         if ray.is_initialized():
             # Not serve.shutdown(): it kills Serve's controller first, and Ray complains of that on the terminal.
-            serve.delete(APPLICATION)
+            for application in serve.status().applications:
+                serve.delete(application)
             ray.shutdown()
         shutil.rmtree(temp_dir, ignore_errors=True)
 

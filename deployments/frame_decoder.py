@@ -2,68 +2,56 @@
 
 import asyncio
 import os
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from contextlib import closing
 
 import ray
 
-from pipeline.config import SourceSettings
+from pipeline.config import DecodingSettings, SourceSettings
+from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
+from pipeline.isolation import GivenUp
 from pipeline.sources import VideoLibrary
-from pipeline.types import Chunk, DecodedFrames, VideoSource
-
-if TYPE_CHECKING:
-    from pipeline.decoding import ChunkDecoder
-
-OPEN_VIDEOS_KEPT = 2
-"""An open decoder spares the next chunk of its video the scan of the file."""
+from pipeline.types import Chunk, DecodedFrames, VideoInfo, VideoSource
 
 
 class FrameDecoder:
-    """Decodes one chunk at a time: one decoder per process, so that FFmpeg never contends with itself.
+    """Decodes one chunk at a time, in a process of its own: one decoder per process, so that FFmpeg never contends
+    with itself, and a file that brings a decoder down brings down nothing else.
 
     Serve may hand a replica two requests; the second waits here, so that no replica stands idle while the router
     backs off (16 to 46 % busy with one request at a time, 97 % with two).
     """
 
-    def __init__(self, sources: SourceSettings) -> None:
+    def __init__(self, sources: SourceSettings, decoding: DecodingSettings) -> None:
         if not ray.get_gpu_ids():  # Ray no longer hides GPUs from actors that asked for none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        # torchcodec takes 6 s to import, which whoever builds the graph need not wait for.
-        import torch  # noqa: PLC0415
-
-        from pipeline.decoding import default_chunk_decoder  # noqa: PLC0415
-
-        torch.set_num_threads(1)
-        self._chunk_decoder = default_chunk_decoder
         self._library = VideoLibrary(sources)
+        self._process = decoding_process()
+        self._order = decoding.backend_order
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
-        self._open: OrderedDict[str, tuple[ChunkDecoder, ExitStack]] = OrderedDict()
 
-    async def decode(self, source: VideoSource, fingerprint: str, chunk: Chunk) -> DecodedFrames:
+    async def decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk) -> DecodedFrames:
         """The chunk's frames. The caller hands the reference on and never reads it.
 
         Raises DecodeFailed when no frame can be had, SourceError when the video is gone or is another one by now.
+        Cancelled, it ends within a moment: FFmpeg cannot be asked to stop, but its process can be killed.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._decode, source, fingerprint, chunk)
+        given_up = GivenUp()
+        work = self._thread.submit(self._decode, source, video, chunk, given_up)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            self._process.give_up(given_up)
+            raise
 
-    def _decode(self, source: VideoSource, fingerprint: str, chunk: Chunk) -> DecodedFrames:
-        return self._decoder(source, fingerprint).decode(chunk)
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        self._process.close()
 
-    def _decoder(self, source: VideoSource, fingerprint: str) -> "ChunkDecoder":
-        if fingerprint not in self._open:
-            self._open[fingerprint] = self._opened(source, fingerprint)
-            while len(self._open) > OPEN_VIDEOS_KEPT:
-                _, (_, resources) = self._open.popitem(last=False)
-                resources.close()
-        self._open.move_to_end(fingerprint)
-        return self._open[fingerprint][0]
-
-    def _opened(self, source: VideoSource, fingerprint: str) -> tuple["ChunkDecoder", ExitStack]:
-        with ExitStack() as resources:
-            copy = resources.enter_context(self._library.open(source, expected_fingerprint=fingerprint))
-            decoder = self._chunk_decoder(copy.path)
-            resources.callback(decoder.close)
-            return decoder, resources.pop_all()
+    def _decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk, given_up: GivenUp) -> DecodedFrames:
+        with (
+            self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
+            closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, given_up)) as backends,
+        ):
+            return ChunkDecoder(backends, self._order).decode(chunk)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InvalidRequest
-from pipeline.frame_sampling import MIN_FRAMES, floor_even, frames_for_fps, sample_indices, sample_indices_in_time
+from pipeline.frame_sampling import floor_even, frames_for_fps, sample_indices, sample_indices_in_time
+from pipeline.packet_index import PacketIndex
 from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, FrameSampling, TokenBudget, VideoInfo
-from pipeline.visual_tokens import TEMPORAL_PATCH, chunk_token_bound, frame_size
+from pipeline.visual_tokens import TEMPORAL_PATCH, chunk_token_bound, frame_size, given_frame_size
 
 SHORTEST_CHUNK_SECONDS = 2.0
 """Chunks are not cut shorter than this, nor shorter than twice their overlap, for the sake of a budget."""
@@ -45,8 +46,11 @@ def plan_chunks(
     budget: TokenBudget,
     *,
     max_chunks: int,
+    packet_index: PacketIndex | None = None,
 ) -> ChunkPlan:
     """Cuts `video`, whose frames are shown at `pts_seconds` (N,), into chunks that fit `budget`.
+
+    With a `packet_index` each chunk also says which packets its frames can be had from.
 
     Raises InvalidRequest when the range is empty, or when not even a pair of frames fits.
     """
@@ -54,7 +58,7 @@ def plan_chunks(
     asked_fps = _asked_fps(request, stop - start)
     cut = _cut(video, request, budget, asked_fps, stop - start)
     spans = _spans(start, stop, cut, request.chunk_overlap_seconds, max_chunks)
-    chunks = tuple(_chunk(i, span, video, pts_seconds, request, cut) for i, span in enumerate(spans))
+    chunks = tuple(_chunk(i, span, video, pts_seconds, request, cut, packet_index) for i, span in enumerate(spans))
     return ChunkPlan(
         video=video,
         chunks=chunks,
@@ -96,7 +100,7 @@ def _cut(
     fps, duration = asked_fps, request.chunk_duration_seconds
     # Frames that the video does not have fill no budget; but an average tells nothing about a part.
     real_fps = fps if video.is_variable_frame_rate else min(fps, video.fps)
-    wanted = max(MIN_FRAMES, floor_even(math.ceil(real_fps * min(duration, range_seconds))))
+    wanted = max(sampling.min_frames, floor_even(math.ceil(real_fps * min(duration, range_seconds))))
     max_frames = _frames_that_fit(min(wanted, sampling.max_frames_per_chunk), video, sampling, budget)
     if wanted > max_frames and sampling.nframes is None:
         shortest = min(duration, max(SHORTEST_CHUNK_SECONDS, 2 * request.chunk_overlap_seconds))
@@ -123,6 +127,8 @@ def _frames_that_fit(num_frames: int, video: VideoInfo, sampling: FrameSampling,
 
 
 def _size(video: VideoInfo, sampling: FrameSampling, num_frames: int) -> tuple[int, int]:
+    if sampling.resized_px is not None:
+        return given_frame_size(*sampling.resized_px)
     return frame_size(
         video.height,
         video.width,
@@ -159,6 +165,7 @@ def _chunk(
     pts_seconds: NDArray[np.float64],
     request: ChunkingRequest,
     cut: _Cut,
+    packet_index: PacketIndex | None,
 ) -> Chunk:
     start, stop = span
     first = int(np.searchsorted(pts_seconds, start - PTS_TOLERANCE_SECONDS))
@@ -183,6 +190,7 @@ def _chunk(
         clock_offset_seconds=video.clock_offset_seconds,
         height_px=cut.height_px,
         width_px=cut.width_px,
+        packet_runs=packet_index.runs(indices) if packet_index else (),
     )
 
 
@@ -190,7 +198,7 @@ def _num_frames(available: int, seconds: float, sampling: FrameSampling, cut: _C
     if sampling.nframes is not None:
         even = floor_even(min(sampling.nframes, cut.max_frames, available))
         return even or min(available, TEMPORAL_PATCH)
-    return frames_for_fps(available, seconds, cut.fps, cut.max_frames)
+    return frames_for_fps(available, seconds, cut.fps, cut.max_frames, sampling.min_frames)
 
 
 def _notices(

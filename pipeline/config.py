@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,9 +23,9 @@ class SourceSettings(Settings):
     upload_store: str = Field(default=str(Path(tempfile.gettempdir()) / "longtake" / "uploads"))
     """Where uploads are kept: a folder, or `s3://bucket/prefix`. On several nodes it must be shared by all of them."""
     cache_dir: Path = Path(tempfile.gettempdir()) / "longtake" / "sources"
-    """Node-local folder into which remote videos are copied, once per node."""
+    """Node-local folder for what was read of remote videos, shared by all processes of a node."""
     cache_bytes: int = Field(default=50 * 1024**3, gt=0)
-    """Copies not in use are removed, oldest first, above this size."""
+    """What is not in use is removed, oldest first, above this size."""
     max_video_bytes: int = Field(default=20 * 1024**3, gt=0)
     max_data_url_bytes: int = Field(default=64 * 1024**2, gt=0)
     """Of the decoded bytes. A `data:` URL stands in memory whole, so larger videos are uploaded instead."""
@@ -49,3 +50,12 @@ class VideoLimits(Settings):
     max_frame_pixels: int = Field(default=64_000_000, gt=0)
     """Of the source's pictures: decoding one costs this much memory several times over."""
     max_total_frames: int = Field(default=24 * 3600 * 120, gt=0)
+
+
+class DecodingSettings(Settings):
+    """How frames are had."""
+
+    backend_order: tuple[Literal["planned", "torchcodec", "pyav", "opencv", "decord"], ...] = Field(
+        default=("planned", "torchcodec", "pyav"), min_length=1
+    )
+    """The first is asked first; each next one for the frames that the ones before it could not bring."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -62,3 +64,72 @@ def video_stream(container: InputContainer) -> VideoStream:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "no"
         raise UnsupportedMedia(f"The file has {kinds} streams and no video stream.")
     return stream
+
+
+class WithoutMediaData(io.RawIOBase):
+    """An MP4 whose pictures are not read: they are zeros. Its tables say where each is, when it is shown, how large.
+
+    So the packets of a remote file are known without its being fetched. FFmpeg's demuxer gives the same times, sizes
+    and order; only its flag of key frames comes from the pictures for some codecs, and is wrong
+    (`VideoStream.index_entries` has the table's).
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._media = list(_media_data(file))
+        self._size_bytes = file.seek(0, os.SEEK_END)
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size_bytes}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._size_bytes - self._place
+        stop = self._place + (wanted if size < 0 else min(size, max(0, wanted)))
+        for start, end in self._media:
+            if start <= self._place < end:
+                content = bytes(min(stop, end) - self._place)
+                break
+            if self._place < start:
+                stop = min(stop, start)
+                content = self._really_read(stop)
+                break
+        else:
+            content = self._really_read(stop)
+        self._place += len(content)
+        return content
+
+    def _really_read(self, stop: int) -> bytes:
+        self._file.seek(self._place)
+        return self._file.read(stop - self._place)
+
+
+_BOX_HEADER_BYTES, _LARGE_BOX_HEADER_BYTES = 8, 16
+
+
+def _media_data(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """(start, stop) of what is in each `mdat` box (ISO/IEC 14496-12, 4.2)."""
+    place, size_bytes = 0, file.seek(0, os.SEEK_END)
+    while place + _BOX_HEADER_BYTES <= size_bytes:
+        file.seek(place)
+        header = file.read(_LARGE_BOX_HEADER_BYTES)
+        size, kind, header_bytes = int.from_bytes(header[:4], "big"), header[4:8], _BOX_HEADER_BYTES
+        if size == 1:
+            size, header_bytes = int.from_bytes(header[8:], "big"), _LARGE_BOX_HEADER_BYTES
+        stop = size_bytes if size == 0 else min(place + size, size_bytes)
+        if stop < place + header_bytes:
+            return  # no box: FFmpeg will say so
+        if kind == b"mdat":
+            yield place + header_bytes, stop
+        place = stop

@@ -60,6 +60,8 @@ def _degradations_of(answer: ChunkAnswer) -> Iterable[str]:
             f"{len(missing)} of its frames, from {missing[0]:.1f} s to {missing[-1]:.1f} s, could not be decoded and "
             "were not looked at."
         )
+    if decode.is_damaged:
+        yield "the video is damaged there, and its frames may show what never was."
     if decode.fallback_reason:
         yield f"decoded by {decode.backend}: {decode.fallback_reason}."
     if answer.text.generation.finish_reason == "length":

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from pipeline.visual_tokens import TEMPORAL_PATCH
 
-MIN_FRAMES = 4
-"""The fewest frames fetch_video takes, where the range has as many."""
 
-
-def frames_for_fps(num_source_frames: int, duration_seconds: float, fps: float, max_frames: int) -> int:
-    """How many of `num_source_frames` frames to look at: even, at least 4 where there are 4, at most `max_frames`.
+def frames_for_fps(
+    num_source_frames: int, duration_seconds: float, fps: float, max_frames: int, min_frames: int
+) -> int:
+    """How many of `num_source_frames` frames to look at: even, at least `min_frames` where there are as many, at most
+    `max_frames`.
 
     fetch_video's `smart_nframes`, with `duration_seconds` = num_source_frames / source fps. A range of one frame,
     which it refuses, gives 1 here.
     """
-    bounded = min(max(duration_seconds * fps, MIN_FRAMES), max_frames, num_source_frames)
+    bounded = min(max(duration_seconds * fps, _ceil_even(min_frames)), max_frames, num_source_frames)
     return floor_even(int(bounded)) or min(num_source_frames, TEMPORAL_PATCH)
 
 
@@ -51,3 +51,7 @@ def sample_indices_in_time(
 def floor_even(count: int) -> int:
     """The model looks at frames in pairs."""
     return count // TEMPORAL_PATCH * TEMPORAL_PATCH
+
+
+def _ceil_even(count: int) -> int:
+    return -(-count // TEMPORAL_PATCH) * TEMPORAL_PATCH

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -17,9 +19,11 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.config import VideoLimits
-from pipeline.containers import opened_container, packets_of, video_stream
+from pipeline.containers import WithoutMediaData, opened_container, packets_of, video_stream
 from pipeline.errors import UnreadableVideo, UnsupportedMedia, VideoTooLong
+from pipeline.packet_index import PLANNED_CODECS, PLANNED_CONTAINERS, PLANNED_PIXEL_FORMATS, PacketIndex
 from pipeline.types import VideoInfo
+from pipeline.video_files import VideoFile
 
 _PACKETS_TO_FIRST_PICTURE = 300
 """A damaged start is passed over for this many packets: ten seconds at 30 frames per second."""
@@ -30,35 +34,45 @@ MISSING_SHARE_TOLERATED = 0.02
 
 @dataclass(frozen=True, eq=False)
 class ProbedVideo:
-    """A video's metadata and the time at which each of its frames is shown."""
+    """A video's metadata, the time at which each of its frames is shown, and the packets that hold them."""
 
     info: VideoInfo
     pts_seconds: NDArray[np.float64]
     """(N,) in display order; the first is 0."""
+    packet_index: PacketIndex | None
+    """None where the packets do not allow to plan by them."""
 
 
-def probe(path: Path, *, fingerprint: str, limits: VideoLimits) -> ProbedVideo:
-    """Reads the packets of the file at `path` once, from start to end; memory grows by 8 bytes per frame.
+def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: bool = False) -> ProbedVideo:
+    """Reads the packets of `video` once, from start to end; memory grows by 16 bytes per frame, and 16 per key frame.
+
+    With `skims`, where the container has tables of its packets, only these and the first picture are read: for what has
+    to be fetched.
 
     Raises UnsupportedMedia for what is not an allowed video, UnreadableVideo for a damaged one and VideoTooLong for
     one above `limits`.
     """
-    with path.open("rb") as file:
+    with video.open("rb") as file:
         with opened_container(file) as container:
             stream = video_stream(container)
             _check_stream(stream, limits)
             picture = _first_picture(container, stream)
+            skims &= container.format.name.startswith("mov")
+        size_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
-        with opened_container(file) as container:
+        packets_file = cast(BinaryIO, WithoutMediaData(file)) if skims else file
+        with opened_container(packets_file) as container:
             stream = video_stream(container)
-            clock_seconds = _frame_times(container, stream, limits)
+            packets = _FramePackets(container, stream, limits.max_total_frames, keys_by_table=skims)
+            ticks = _frame_ticks(packets)
+            clock_seconds = np.sort(ticks).astype(np.float64) * float(stream.time_base or 1)
             pts_seconds = clock_seconds - clock_seconds[0]
             info = _video_info(
                 container,
                 stream,
                 shown_size(picture),
                 pts_seconds,
-                size_bytes=path.stat().st_size,
+                size_bytes=size_bytes,
                 fingerprint=fingerprint,
                 clock_offset_seconds=float(clock_seconds[0]),
             )
@@ -66,7 +80,7 @@ def probe(path: Path, *, fingerprint: str, limits: VideoLimits) -> ProbedVideo:
         raise VideoTooLong(
             f"The video lasts {info.duration_seconds:.0f} s; {limits.max_duration_seconds:.0f} s are allowed here."
         )
-    return ProbedVideo(info, pts_seconds)
+    return ProbedVideo(info, pts_seconds, _packet_index(packets, ticks, info, picture.format.name))
 
 
 def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
@@ -86,6 +100,7 @@ def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
 
 def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
     """PyAV shows a stream's rotation on its frames alone."""
+    stream.thread_count = 1  # each thread would take its share of the process's memory
     for packet in itertools.islice(packets_of(container, stream), _PACKETS_TO_FIRST_PICTURE):
         with suppress(av.error.FFmpegError):
             for picture in packet.decode():
@@ -93,46 +108,76 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFr
     raise UnreadableVideo("None of the video's first pictures can be decoded: the file is damaged, or was cut off.")
 
 
-def _frame_times(container: InputContainer, stream: VideoStream, limits: VideoLimits) -> NDArray[np.float64]:
-    """(N,) seconds on the container's own clock, in display order."""
-    packets = _PacketTimes(container, stream, limits.max_total_frames)
+def _frame_ticks(packets: _FramePackets) -> NDArray[np.int64]:
+    """(N,) when each packet's frame is shown, on the container's own clock, in the order of the file."""
     ticks = np.fromiter(packets, dtype=np.int64)
     if not len(ticks):
         raise UnreadableVideo("The video stream holds no frames: the file is damaged, or was cut off.")
     _check_complete(packets)
-    ticks.sort()
-    return ticks.astype(np.float64) * float(stream.time_base or 1)
+    return ticks
 
 
-class _PacketTimes:
+class _FramePackets:
     """Presentation time of each packet that shows a frame, in ticks, in the order of the file; counts on the way."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, max_frames: int) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, max_frames: int, *, keys_by_table: bool) -> None:
         self.container, self.stream = container, stream
         self.num_packets = 0
         """With those that an edit list hides."""
         self.stop_ticks = 0
         """When the last frame ends, on the container's clock."""
+        self.key_places = array("q")
+        """Of the packets that show a frame, those at which decoding may start."""
+        self.key_seek_ticks = array("q")
+        self.all_are_plain = True
+        """Whether each packet has its times, and none is hidden."""
         self._max_frames = max_frames
+        self._keys_by_table = keys_by_table
 
     def __iter__(self) -> Iterator[int]:
         num_frames = 0
+        # What their seeking goes by: MP4 has an index of decoding times, Matroska's cues are presentation times.
+        seeks_by_dts = self.container.format.name.startswith("mov")
         for packet in packets_of(self.container, self.stream):
             # As torchcodec does: AVI knows no presentation times, and an edit list marks what it hides.
             ticks = packet.pts if packet.pts is not None else packet.dts
             if ticks is None:
+                self.all_are_plain &= not packet.size
                 continue
             self.num_packets += 1
             self.stop_ticks = max(self.stop_ticks, ticks + (packet.duration or 0))
+            seek_ticks = packet.dts if seeks_by_dts else packet.pts
+            self.all_are_plain &= packet.size > 0 and not packet.is_discard and None not in (packet.pts, seek_ticks)
             if not packet.size or packet.is_discard:
                 continue
+            if seek_ticks is not None and self._is_key(packet):
+                self.key_places.append(num_frames)
+                self.key_seek_ticks.append(seek_ticks)
             num_frames += 1
             if num_frames > self._max_frames:
                 raise VideoTooLong(f"The video has more than {self._max_frames} frames, the most allowed here.")
             yield ticks
 
+    def _is_key(self, packet: av.Packet[VideoStream]) -> bool:
+        if self._keys_by_table:
+            return self.stream.index_entries[self.num_packets - 1].is_keyframe
+        return packet.is_keyframe
 
-def _check_complete(packets: _PacketTimes) -> None:
+
+def _packet_index(
+    packets: _FramePackets, ticks: NDArray[np.int64], info: VideoInfo, pixel_format: str
+) -> PacketIndex | None:
+    if info.codec not in PLANNED_CODECS or not info.container.startswith(PLANNED_CONTAINERS):
+        return None
+    if pixel_format not in PLANNED_PIXEL_FORMATS:
+        return None
+    starts_with_key = packets.key_places[:1] == array("q", [0])
+    if not (packets.all_are_plain and starts_with_key and len(np.unique(ticks)) == len(ticks)):
+        return None
+    return PacketIndex(ticks, np.array(packets.key_places), np.array(packets.key_seek_ticks))
+
+
+def _check_complete(packets: _FramePackets) -> None:
     """Raises UnreadableVideo for a file that was cut off: a player would show its start and say nothing."""
     missing = _num_missing(packets)
     promised = packets.num_packets + missing
@@ -143,7 +188,7 @@ def _check_complete(packets: _PacketTimes) -> None:
         )
 
 
-def _num_missing(packets: _PacketTimes) -> int:
+def _num_missing(packets: _FramePackets) -> int:
     """How many frames the file lacks by its own account; 0 where it gives none, as MPEG-TS does not."""
     container, stream = packets.container, packets.stream
     if container.format.name.startswith("mov"):

@@ -88,6 +88,10 @@ class FrameSampling:
     max_pixels: int
     total_pixels: int
     """Over the frames of one chunk; bounds `max_pixels` when there are many frames."""
+    min_frames: int
+    """In each chunk, where the video has as many; only where `fps` is set."""
+    resized_px: tuple[int, int] | None = None
+    """(height, width) that frames are given, to the nearest multiples of 32; the three bounds do not apply then."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,17 @@ class TokenSampling:
 # --- The plan ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class PacketRun:
+    """Packets of a video that a decoder is fed without a break. Ticks are those of the stream's clock."""
+
+    seek_ticks: int
+    """What to ask the demuxer for, to be led to the first one, which is a key frame, or before it."""
+    first_pts_ticks: int
+    last_pts_ticks: int
+    num_packets: int
+
+
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """A planned slice of a video, with the frames that will be looked at."""
@@ -144,6 +159,8 @@ class Chunk:
     """The container's own time of the video's first frame; `pts_seconds` counts from there."""
     height_px: int
     width_px: int
+    packet_runs: tuple[PacketRun, ...] = ()
+    """The packets from which its frames can be had, in order; empty where the video's packets allow no such plan."""
 
     @property
     def num_frames(self) -> int:
@@ -181,9 +198,12 @@ class DecodeReport:
     missing_pts_seconds: tuple[float, ...]
     """Times of frames that were planned and could not be decoded."""
     backend: str
+    """Which brought frames; with `and` between them when there were several."""
     fallback_reason: str | None
-    """Why the first backend was not the one used; None when it was."""
+    """Why the first backend was not the only one; None when it was."""
     decode_seconds: float
+    is_damaged: bool = False
+    """Whether FFmpeg reported damage over it: it conceals what it can, so that a frame may show what never was."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,11 @@ MAX_ASPECT_RATIO = 200
 
 DEFAULT_MIN_PIXELS = MIN_FRAME_TOKENS * FACTOR_PX**2
 DEFAULT_MAX_PIXELS = MAX_FRAME_TOKENS * FACTOR_PX**2
+IMAGE_MIN_PIXELS, IMAGE_MAX_PIXELS = 4 * FACTOR_PX**2, 16384 * FACTOR_PX**2
 DEFAULT_TOTAL_PIXELS = int(128_000 * FACTOR_PX**2 * 0.9)
+
+DEFAULT_MIN_FRAMES = 4
+"""The fewest frames fetch_video takes, where the range has as many."""
 
 TIMESTAMP_TOKENS = len("<86400.0 seconds>") + 2
 """Upper bound for the time before a pair of frames and its two vision markers: a byte-level BPE makes at most one
@@ -39,6 +43,14 @@ def frame_size(
     # fetch_video lets the budget fall no lower than 5 % above min_pixels, whatever total_pixels says.
     ceiling_px = max(budget_px, int(min_pixels * 1.05))
     return smart_resize(height_px, width_px, min_pixels=min_pixels, max_pixels=min(max_pixels, ceiling_px))
+
+
+def given_frame_size(height_px: int, width_px: int) -> tuple[int, int]:
+    """The (height, width) in pixels at which frames are shown when a client names a size, of any aspect ratio.
+
+    As in fetch_video, it is bound by an image's limits, 4 to 16384 tokens, and not by a video's.
+    """
+    return smart_resize(height_px, width_px, min_pixels=IMAGE_MIN_PIXELS, max_pixels=IMAGE_MAX_PIXELS)
 
 
 def smart_resize(height_px: int, width_px: int, *, min_pixels: int, max_pixels: float) -> tuple[int, int]:

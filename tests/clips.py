@@ -22,7 +22,9 @@ BIT_CELLS = [(row, column) for row in range(GRID) for column in range(GRID) if (
 BRIGHT = np.array([250, 215, 120], np.uint8)
 DARK = np.array([20, 40, 90], np.uint8)
 
-X264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
+YUV420 = ("-pix_fmt", "yuv420p")
+X264 = ("-c:v", "libx264", "-preset", "veryfast", *YUV420)
+X265 = ("-c:v", "libx265", *YUV420, "-x265-params", "log-level=error")
 X264_B = (*X264, "-bf", "3", "-g", "30")
 
 
@@ -75,11 +77,17 @@ CLIPS = {
     "h264": Clip("h264.mp4", X264_B, "h264"),
     "ntsc": Clip("ntsc.mp4", X264_B, "h264", fps=30000 / 1001),
     "mkv": Clip("h264.mkv", X264_B, "h264"),
-    "hevc": Clip("hevc.mp4", ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error"), "hevc"),
-    "vp9": Clip("vp9.webm", ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"), "vp9"),
+    "hevc": Clip("hevc.mp4", (*X265, "-preset", "ultrafast"), "hevc"),
+    "vp9": Clip("vp9.webm", ("-c:v", "libvpx-vp9", *YUV420, "-deadline", "realtime", "-cpu-used", "8"), "vp9"),
     "av1": Clip("av1.mp4", ("-c:v", "libsvtav1", "-preset", "12"), "av1"),
     "mpeg4": Clip("mpeg4.avi", ("-c:v", "mpeg4", "-q:v", "3"), "mpeg4"),
     "mpeg4_b": Clip("mpeg4_b.avi", ("-c:v", "mpeg4", "-q:v", "3", "-bf", "2"), "mpeg4"),
+    "vp8": Clip("vp8.webm", ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "2M"), "vp8"),
+    "mpeg2": Clip("mpeg2.mpg", ("-c:v", "mpeg2video", "-q:v", "3", "-bf", "2"), "mpeg2video"),
+    "mjpeg": Clip("mjpeg.avi", ("-c:v", "mjpeg", "-q:v", "3"), "mjpeg"),
+    "prores": Clip("prores.mov", ("-c:v", "prores_ks", "-profile:v", "0"), "prores"),
+    "ten_bit": Clip("ten_bit.mp4", ("-c:v", "libx264", "-pix_fmt", "yuv420p10le", "-bf", "3"), "h264"),
+    "open_gop": Clip("open_gop.mp4", (*X264, "-x264-params", "open-gop=1:keyint=20:bframes=3:scenecut=0"), "h264"),
     "ts": Clip("h264.ts", (*X264_B, "-muxdelay", "0", "-muxpreload", "0"), "h264"),
     "fragmented": Clip("fragmented.mp4", (*X264_B, "-movflags", "frag_keyframe+empty_moov"), "h264"),
     "rotated": Clip(
@@ -104,7 +112,7 @@ CLIPS = {
     "one_frame": Clip("one_frame.mp4", X264, "h264", 1),
     "slow": Clip("slow.mp4", X264, "h264", 30, fps=0.5),
 }  # fmt: skip
-ENCODERS = {"av1": "libsvtav1", "hevc": "libx265", "vp9": "libvpx-vp9"}
+ENCODERS = {"vp8": "libvpx", "av1": "libsvtav1", "hevc": "libx265", "vp9": "libvpx-vp9"}
 
 
 class ClipFolder:

@@ -10,14 +10,19 @@ import pytest
 from deployments.api.errors import STATUS
 from deployments.api.native import AnalysisRequest
 from deployments.config import AnalysisSettings, AppSettings
-from pipeline.config import SourceSettings, VideoLimits
+from pipeline.config import DecodingSettings, SourceSettings, VideoLimits
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 TABLE_NAMES = set(re.findall(r"`([\w.]+)`", README))
 
 
 def _settings() -> list[str]:
-    groups = {"sources": SourceSettings, "limits": VideoLimits, "analysis": AnalysisSettings}
+    groups = {
+        "sources": SourceSettings,
+        "limits": VideoLimits,
+        "decoding": DecodingSettings,
+        "analysis": AnalysisSettings,
+    }
     nested = [f"{name}.{field}" for name, group in groups.items() for field in group.model_fields]
     return nested + [field for field in AppSettings.model_fields if field not in groups]
 

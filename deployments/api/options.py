@@ -10,10 +10,17 @@ from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, checked_prompt
 from pipeline.types import ChunkingRequest, FrameSampling, Prompt, TokenSampling, VideoSource
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_TOTAL_PIXELS, FACTOR_PX
+from pipeline.visual_tokens import (
+    DEFAULT_MAX_PIXELS,
+    DEFAULT_MIN_FRAMES,
+    DEFAULT_TOTAL_PIXELS,
+    FACTOR_PX,
+    MAX_ASPECT_RATIO,
+)
 
 DEFAULT_FPS = 2.0
 MAX_FRAMES_PER_CHUNK = 768
+MAX_SIDE_PX = 8192
 
 
 class AnalysisOptions(BaseModel):
@@ -38,6 +45,8 @@ class AnalysisOptions(BaseModel):
     """Frames looked at per second of video: 2 where neither fps nor nframes is given."""
     nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES_PER_CHUNK)
     """Frames looked at in each chunk, instead of fps."""
+    min_frames: int = Field(default=DEFAULT_MIN_FRAMES, ge=2, le=MAX_FRAMES_PER_CHUNK)
+    """Frames looked at in each chunk at least, where fps is given and the video has as many."""
     max_frames_per_chunk: int = Field(default=MAX_FRAMES_PER_CHUNK, ge=2, le=MAX_FRAMES_PER_CHUNK)
     min_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
     """Per frame; the server's default suits its model."""
@@ -45,6 +54,9 @@ class AnalysisOptions(BaseModel):
     """Per frame; the server's default suits its model."""
     total_pixels: int = Field(default=DEFAULT_TOTAL_PIXELS, ge=2 * FACTOR_PX**2)
     """Over the frames of one chunk."""
+    resized_height: int | None = Field(default=None, ge=1, le=MAX_SIDE_PX)
+    """With resized_width: the size of the frames, to the nearest multiples of 32, instead of the bounds above."""
+    resized_width: int | None = Field(default=None, ge=1, le=MAX_SIDE_PX)
     video_start: float = Field(default=0.0, ge=0)
     """Seconds from the first frame."""
     video_end: float | None = Field(default=None, gt=0)
@@ -59,6 +71,9 @@ class AnalysisOptions(BaseModel):
         # Not ValueError: pydantic would say of the whole request what one field is to blame for.
         if self.fps is not None and self.nframes is not None:
             raise InvalidRequest("fps and nframes are both given; give one of them.", param="fps")
+        if (self.resized_height is None) != (self.resized_width is None):
+            given, lacking = ("resized_height", "resized_width")[:: 1 if self.resized_width is None else -1]
+            raise InvalidRequest(f"{given} is given without {lacking}; give both or neither.", param=lacking)
         if self.chunk_overlap >= self.chunk_duration:
             raise InvalidRequest(
                 f"chunk_overlap ({self.chunk_overlap:g} s) must be shorter than chunk_duration "
@@ -116,5 +131,19 @@ class AnalysisOptions(BaseModel):
                 min_pixels=min_pixels,
                 max_pixels=max(min_pixels, self.max_pixels or defaults.max_pixels),
                 total_pixels=self.total_pixels,
+                min_frames=self.min_frames,
+                resized_px=self._resized_px(),
             ),
         )
+
+    def _resized_px(self) -> tuple[int, int] | None:
+        if self.resized_height is None or self.resized_width is None:
+            return None
+        sides = self.resized_height, self.resized_width
+        if max(sides) > MAX_ASPECT_RATIO * min(sides):
+            raise InvalidRequest(
+                f"resized_height ({sides[0]}) and resized_width ({sides[1]}) are beyond {MAX_ASPECT_RATIO}:1, the "
+                "most that Qwen3-VL takes.",
+                param="resized_height",
+            )
+        return sides

@@ -53,6 +53,8 @@ class ChunkResultBody(Schema):
     num_frames: int
     missing_frames: list[float]
     """Times of frames that could not be decoded."""
+    degraded: bool
+    """Whether the video is damaged between start_time and end_time: frames are missing, or may be wrong."""
     decoder: str | None
     attempts: int
     prompt_tokens: int
@@ -77,6 +79,7 @@ class ChunkResultBody(Schema):
             queue_seconds=round(answer.queue_seconds, 3),
             num_frames=decode.num_frames if decode else 0,
             missing_frames=[round(seconds, 3) for seconds in decode.missing_pts_seconds] if decode else [],
+            degraded=bool(decode and (decode.is_damaged or decode.missing_pts_seconds)),
             decoder=decode.backend if decode else None,
             attempts=answer.attempts,
             prompt_tokens=usage.prompt_tokens,

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from pipeline.decoding.resizing import resized_frame
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk, DecodedFrames, DecodeReport
+
+if TYPE_CHECKING:
+    import torch  # takes seconds, which who only asks for frames need not wait for
 
 PTS_TOLERANCE_SECONDS = 1e-3
 """A frame further than this from its planned time is another frame. Matroska's clock ticks every millisecond."""
 
 
+PLANNED = "planned"
+"""The backend that decodes by a chunk's packet runs."""
+
+
 class FrameDecoder(Protocol):
     """One open video. Used by one thread at a time."""
-
-    backend: str
 
     def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
         """Yields (position in the chunk, (3, H, W) uint8 RGB at the video's size), in order.
@@ -34,71 +37,89 @@ class FrameDecoder(Protocol):
     def close(self) -> None: ...
 
 
-class ChunkDecoder:
-    """Decodes chunks of one video, keeping its decoders open from chunk to chunk.
+@dataclass(frozen=True)
+class Brought:
+    """What one backend made of a chunk."""
 
-    Backends are tried in order. The next one is asked when one fails or leaves a planned frame out; the one that
-    brought the most frames is used, and the result says why it was not the first.
+    positions: list[int]
+    """Of the frames that came."""
+    is_damaged: bool
+    """Whether FFmpeg complained: a picture may have been concealed. Only heard in a process of its own."""
+
+
+class Backends(Protocol):
+    """Where the backends run: in this process, or in one that may die."""
+
+    def new_frames(self, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """Memory that `decode` can write to."""
+        ...
+
+    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> Brought:
+        """Writes the chunk's frames (T,) into `rows` (T,) of `frames`.
+
+        Raises DecodeFailed when the backend brings nothing, with a text that names it.
+        """
+        ...
+
+
+class ChunkDecoder:
+    """Decodes chunks of one video.
+
+    Backends are tried in order. The next one is asked for the frames that are still missing when one fails or leaves
+    some out; the result says which brought frames, and why it was not the first alone.
     """
 
-    def __init__(self, path: Path, backends: Sequence[Callable[[Path], FrameDecoder]]) -> None:
-        self._path = path
+    def __init__(self, backends: Backends, order: Sequence[str]) -> None:
         self._backends = backends
-        self._open: dict[int, FrameDecoder] = {}
+        self._order = order
 
     def decode(self, chunk: Chunk) -> DecodedFrames:
         """The chunk's frames at the size it plans. Raises DecodeFailed when no backend brings a single one."""
         started = time.perf_counter()
+        frames = self._backends.new_frames((chunk.num_frames, chunk.height_px, chunk.width_px, 3))
+        missing = np.arange(chunk.num_frames)
+        used: list[str] = []
         reasons: list[str] = []
-        results: list[DecodedFrames] = []
-        for position in range(len(self._backends)):
+        is_damaged = False
+        for backend in self._order_for(chunk):
             try:
-                results.append(self._decode_with(position, chunk))
+                brought = self._backends.decode(backend, _part(chunk, missing), frames, missing)
             except DecodeFailed as error:
-                self._forget(position)
                 reasons.append(error.message)
                 continue
-            report = results[-1].report
-            if not report.missing_pts_seconds:
+            if brought.positions:
+                used.append(backend)
+                is_damaged |= brought.is_damaged
+                missing = np.delete(missing, brought.positions)
+            if not len(missing):
                 break
-            reasons.append(f"{report.backend} left out {len(report.missing_pts_seconds)} frames")
-        best = max(results, key=lambda result: result.report.num_frames, default=None)
-        if best is None or not best.report.num_frames:
+            reasons.append(f"{backend} left out {len(missing)} frames")
+        if not used:
             raise DecodeFailed(
                 f"No frame between {chunk.start_seconds:.1f} s and {chunk.stop_seconds:.1f} s could be decoded "
                 f"({'; '.join(reasons)})."
             )
-        seconds = time.perf_counter() - started
-        report = replace(best.report, fallback_reason="; ".join(reasons) or None, decode_seconds=seconds)
-        return replace(best, report=report)
-
-    def close(self) -> None:
-        for position in list(self._open):
-            self._forget(position)
-
-    def _decode_with(self, position: int, chunk: Chunk) -> DecodedFrames:
-        if position not in self._open:
-            self._open[position] = self._backends[position](self._path)
-        decoder = self._open[position]
-        frames = np.empty((chunk.num_frames, chunk.height_px, chunk.width_px, 3), np.uint8)
-        decoded: list[int] = []
-        for place, frame in decoder.frames(chunk):
-            frames[len(decoded)] = resized_frame(frame, chunk.height_px, chunk.width_px)
-            decoded.append(place)
-        missing = np.setdiff1d(np.arange(chunk.num_frames), decoded)
+        decoded = np.setdiff1d(np.arange(chunk.num_frames), missing)
         return DecodedFrames(
-            frames=frames[: len(decoded)],
+            frames=frames if not len(missing) else frames[decoded],
             pts_seconds=np.maximum(chunk.pts_seconds[decoded], chunk.start_seconds),
             report=DecodeReport(
                 num_frames=len(decoded),
                 missing_pts_seconds=tuple(chunk.pts_seconds[missing].tolist()),
-                backend=decoder.backend,
-                fallback_reason=None,
-                decode_seconds=0.0,
+                backend=" and ".join(used),
+                fallback_reason="; ".join(reasons) or None,
+                is_damaged=is_damaged,
+                decode_seconds=time.perf_counter() - started,
             ),
         )
 
-    def _forget(self, position: int) -> None:
-        decoder = self._open.pop(position, None)
-        if decoder is not None:
-            decoder.close()
+    def _order_for(self, chunk: Chunk) -> Sequence[str]:
+        """Without a plan to decode by, the next backend stands in for none: it is the first."""
+        if chunk.packet_runs or len(self._order) == 1:
+            return self._order
+        return [backend for backend in self._order if backend != PLANNED]
+
+
+def _part(chunk: Chunk, positions: NDArray[np.int64]) -> Chunk:
+    """The chunk with those of its frames alone."""
+    return replace(chunk, frame_indices=chunk.frame_indices[positions], pts_seconds=chunk.pts_seconds[positions])

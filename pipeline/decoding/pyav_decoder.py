@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import av
 import numpy as np
@@ -15,8 +14,10 @@ from av.video.stream import VideoStream
 
 from pipeline.containers import opened_container, packets_of, video_stream
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
+from pipeline.decoding.rgb import RgbConverter
 from pipeline.errors import DecodeFailed, VideoError
 from pipeline.types import Chunk
+from pipeline.video_files import VideoFile
 
 SEEK_MARGINS_SECONDS = (0.0, 10.0)
 """How far before a chunk to seek. MPEG-TS has no index, and a seek there may land behind the place it names."""
@@ -25,12 +26,11 @@ SEEK_MARGINS_SECONDS = (0.0, 10.0)
 class PyavFrameDecoder:
     """Decodes from the key frame before a chunk to its last frame, and picks the planned ones by their times."""
 
-    backend = "pyav"
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, video: VideoFile) -> None:
+        self._video = video
         self._resources = ExitStack()
         self._container, self._stream = self._opened()
+        self._to_rgb = RgbConverter()
 
     def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
         targets = chunk.pts_seconds + chunk.clock_offset_seconds
@@ -41,7 +41,7 @@ class PyavFrameDecoder:
             if place == len(targets):
                 return
             if abs(targets[place] - seconds) <= PTS_TOLERANCE_SECONDS:
-                yield place, _rgb(picture)
+                yield place, self._to_rgb(picture)
                 place += 1
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class PyavFrameDecoder:
 
     def _opened(self) -> tuple[InputContainer, VideoStream]:
         try:
-            file = self._resources.enter_context(self._path.open("rb"))
+            file = self._resources.enter_context(self._video.open("rb"))
             container = self._resources.enter_context(opened_container(file))
             stream = video_stream(container)
         except VideoError as error:
@@ -65,24 +65,29 @@ class PyavFrameDecoder:
             with suppress(av.error.FFmpegError):
                 ticks = int((clock_seconds - margin_seconds) / self._tick_seconds)
                 self._container.seek(ticks, stream=self._stream)
-                pictures = self._pictures()
+                pictures = self._pictures(self._packets_from_key())
                 first = next(pictures, None)
                 if first is not None and first[0] <= clock_seconds + PTS_TOLERANCE_SECONDS:
                     yield from itertools.chain([first], pictures)
                     return
         self._resources.close()
         self._container, self._stream = self._opened()
-        yield from self._pictures()
+        yield from self._pictures(packets_of(self._container, self._stream))
 
-    def _pictures(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        for packet in packets_of(self._container, self._stream):
+    def _packets_from_key(self) -> Iterator[av.Packet[VideoStream]]:
+        """From where a seek has led to, without what refers to pictures before: a decoder that is given such packets
+        makes pictures up, and complains of damage.
+        """
+        packets = itertools.dropwhile(lambda packet: not packet.is_keyframe, packets_of(self._container, self._stream))
+        for key in packets:
+            yield key
+            for packet in packets:
+                if key.pts is None or packet.pts is None or packet.pts >= key.pts:
+                    yield packet
+
+    def _pictures(self, packets: Iterator[av.Packet[VideoStream]]) -> Iterator[tuple[float, av.VideoFrame]]:
+        for packet in packets:
             with suppress(av.error.FFmpegError):
                 for picture in packet.decode():
                     if picture.pts is not None:
                         yield picture.pts * self._tick_seconds, picture
-
-
-def _rgb(picture: av.VideoFrame) -> torch.Tensor:
-    """(3, H, W) uint8, turned the way the file asks for."""
-    upright = np.rot90(picture.to_ndarray(format="rgb24"), k=round(picture.rotation / 90))
-    return torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchcodec.decoders import VideoDecoder
 
+from pipeline.decoding.ffmpeg_errors import let_torchcodec_speak
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk
+from pipeline.video_files import VideoFile
 
 BLOCK_BYTES = 64 * 1024**2
 """Of source pictures decoded in one call: memory stays near the size of the result, and not of the source."""
@@ -27,17 +28,17 @@ class TorchcodecFrameDecoder:
     `approximate` is neither faster nor right: it shows other frames in videos of variable frame rate.
     """
 
-    backend = "torchcodec"
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, video: VideoFile) -> None:
         # Over an open file: given bytes or a file-like object torchcodec crashed on none of 902 damaged files, and it
         # cannot be led to another file by a manifest.
-        self._file = path.open("rb")
+        self._file = video.open("rb")
         try:
             self._decoder = VideoDecoder(self._file, seek_mode="exact", num_ffmpeg_threads=1)
         except _ERRORS as error:
             self._file.close()
             raise DecodeFailed("torchcodec cannot open the video") from error
+        finally:
+            let_torchcodec_speak()
 
     def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
         if len(chunk.frame_indices) and int(chunk.frame_indices.max()) >= len(self._decoder):

@@ -7,17 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import SourceChanged, SourceTooLarge, UnreadableVideo
+from pipeline.video_files import BlockFile, FetchRange, VideoFile
 
 
 @dataclass(frozen=True)
 class LocalCopy:
-    """A regular file on this node that holds a video."""
+    """A regular file on this node that holds a video, or as much of it as was needed so far."""
 
-    path: Path
+    file: Path | BlockFile
     """For this node only; never shown to a client."""
     size_bytes: int
     fingerprint: str
     """Identifies the bytes, equally on every node."""
+    fetch: FetchRange | None = None
+    """Gets what is missing of a `BlockFile`; raises SourceErrors."""
+
+    @property
+    def video(self) -> VideoFile:
+        """To be read in this process."""
+        if isinstance(self.file, Path):
+            return self.file
+        assert self.fetch is not None, "blocks come with what fetches them"
+        return self.file.fetching(self.fetch)
 
 
 def fingerprint_of(*parts: str) -> str:

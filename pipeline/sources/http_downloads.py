@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,8 +42,10 @@ class HttpOrigin:
         return retry(lambda: self._ask_version(deadline), name=self.name, deadline=deadline)
 
     @contextmanager
-    def body(self, version: RemoteVersion, offset: int, deadline: Deadline) -> Iterator[Body]:
-        headers = _resuming_headers(version, offset)
+    def body(
+        self, version: RemoteVersion, offset: int, deadline: Deadline, *, stop: int | None = None
+    ) -> Iterator[Body]:
+        headers = _resuming_headers(version, offset) if stop is None else _range_headers(version, offset, stop)
         with self._response(headers, deadline) as response:
             start = self._start(response, offset)
             if not _offered_version(response, start).agrees_with(version):
@@ -174,10 +177,20 @@ def _resuming_headers(version: RemoteVersion, offset: int) -> list[tuple[str, st
     return [("Range", f"bytes={offset}-"), ("If-Range", version.validator)]
 
 
+def _range_headers(version: RemoteVersion, start: int, stop: int) -> list[tuple[str, str]]:
+    """For a part; an answer of another version is refused when it comes, where no header can make the origin do so."""
+    resuming = _resuming_headers(version, start or 1)  # from the very first byte, too
+    return [("Range", f"bytes={start}-{stop - 1}"), *[(name, value) for name, value in resuming if name == "If-Range"]]
+
+
 def _offered_version(response: httpcore.Response, start: int) -> RemoteVersion:
-    length = _header(response, "Content-Length")
     validator = _header(response, "ETag") or _header(response, "Last-Modified")
-    return RemoteVersion(validator, start + int(length) if length else None)
+    accepts_ranges = _header(response, "Accept-Ranges").lower() == "bytes"
+    total = re.fullmatch(r"bytes \d+-\d+/(\d+)", _header(response, "Content-Range"))
+    if response.status == _PARTIAL_CONTENT and total:
+        return RemoteVersion(validator, int(total[1]), accepts_ranges)
+    length = _header(response, "Content-Length")
+    return RemoteVersion(validator, start + int(length) if length else None, accepts_ranges)
 
 
 def _header(response: httpcore.Response, name: str) -> str:

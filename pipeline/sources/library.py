@@ -15,10 +15,12 @@ from pipeline.sources.http_downloads import HttpOrigin
 from pipeline.sources.local_files import LocalFiles, stat_regular_file
 from pipeline.sources.node_cache import HeldFile, NodeCache
 from pipeline.sources.public_addresses import Resolver, resolve_host
+from pipeline.sources.remote_blocks import RemoteBlocks, prepare_blocks
 from pipeline.sources.s3_objects import S3Origin, s3_client, s3_video_name
 from pipeline.sources.transfers import Deadline, Origin, RemoteVersion, copy_body
 from pipeline.sources.uploads import open_upload_store
 from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
+from pipeline.video_files import BlockFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -86,31 +88,38 @@ class VideoLibrary:
                 return LocalCopy(path, found.st_size, fingerprint)
 
     def _open_remote(self, origin: Origin, expected: str | None, stack: ExitStack) -> LocalCopy:
-        held = None
-        fingerprint = expected
-        if fingerprint is not None:
-            held = self._cache.find(_cache_key(origin, fingerprint))
-        if fingerprint is None or held is None:
-            fingerprint, held = self._copy(origin, expected)
+        if expected is not None:
+            if held := self._cache.find(_cache_key(origin, expected)):
+                return self._whole(held, expected, stack)
+            if held := self._cache.find(_cache_key(origin, expected, of_blocks=True)):
+                return self._blocks(held, origin, expected, stack)
+        deadline = Deadline(self._settings.download_timeout_seconds)
+        version = origin.version(deadline)
+        if version.size_bytes is not None:
+            check_size(version.size_bytes, self._settings.max_video_bytes, name=origin.name)
+        fingerprint = _remote_fingerprint(origin, version)
+        check_fingerprint(fingerprint, expected, name=origin.name)
+        if version.can_be_cut:
+            fill = partial(prepare_blocks, version=version)
+            key = _cache_key(origin, fingerprint, of_blocks=True)
+            held = self._cache.fetch(key, fill, size_bytes=None, name=origin.name, deadline=deadline)
+            return self._blocks(held, origin, fingerprint, stack)
+        copy = partial(copy_body, origin, version, max_bytes=self._settings.max_video_bytes, deadline=deadline)
+        key = _cache_key(origin, fingerprint)
+        held = self._cache.fetch(key, copy, size_bytes=version.size_bytes, name=origin.name, deadline=deadline)
+        return self._whole(held, fingerprint, stack)
+
+    @staticmethod
+    def _whole(held: HeldFile, fingerprint: str, stack: ExitStack) -> LocalCopy:
         stack.enter_context(held)
         return LocalCopy(held.path, held.size_bytes, fingerprint)
 
-    def _copy(self, origin: Origin, expected: str | None) -> tuple[str, HeldFile]:
-        deadline = Deadline(self._settings.download_timeout_seconds)
-        max_bytes = self._settings.max_video_bytes
-        version = origin.version(deadline)
-        if version.size_bytes is not None:
-            check_size(version.size_bytes, max_bytes, name=origin.name)
-        fingerprint = _remote_fingerprint(origin, version)
-        check_fingerprint(fingerprint, expected, name=origin.name)
-        held = self._cache.fetch(
-            _cache_key(origin, fingerprint),
-            partial(copy_body, origin, version, max_bytes=max_bytes, deadline=deadline),
-            size_bytes=version.size_bytes,
-            name=origin.name,
-            deadline=deadline,
-        )
-        return fingerprint, held
+    def _blocks(self, held: HeldFile, origin: Origin, fingerprint: str, stack: ExitStack) -> LocalCopy:
+        """As much of the video as was needed so far; the rest is fetched when it is read."""
+        stack.enter_context(held)
+        file = stack.enter_context(held.path.open("r+b"))
+        blocks = RemoteBlocks(file, origin, self._settings)
+        return LocalCopy(BlockFile(held.path, blocks.size_bytes), blocks.size_bytes, fingerprint, blocks.fetch)
 
     def _s3_origin(self, video: S3Video, name: str) -> S3Origin:
         return S3Origin(self._s3_client, video, name=name)
@@ -124,6 +133,6 @@ def _remote_fingerprint(origin: Origin, version: RemoteVersion) -> str:
     return fingerprint_of(origin.location, version.validator, str(version.size_bytes))
 
 
-def _cache_key(origin: Origin, fingerprint: str) -> str:
+def _cache_key(origin: Origin, fingerprint: str, *, of_blocks: bool = False) -> str:
     # With the location once more, so that a fingerprint never leads to the copy of another source.
-    return fingerprint_of(origin.location, fingerprint)
+    return fingerprint_of(origin.location, fingerprint, "blocks" if of_blocks else "whole")

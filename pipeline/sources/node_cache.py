@@ -27,6 +27,8 @@ from pipeline.sources.transfers import Deadline
 _PARTIAL = ".partial"
 _OWN_NAME = re.compile(r"[0-9a-f]{32}(\.partial)?")
 _LOCK_POLL_SECONDS = 0.05
+_STAT_BLOCK_BYTES = 512
+"""stat(2) counts in these, whatever the file system does."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,10 @@ class NodeCache:
             if path.name.endswith(_PARTIAL):
                 _remove_unless_locked(path)
             else:
-                copies.append((found.st_mtime_ns, found.st_size, path))
-                excess_bytes += found.st_size
+                # A file of which only parts were fetched has holes.
+                taken_bytes = min(found.st_size, found.st_blocks * _STAT_BLOCK_BYTES)
+                copies.append((found.st_mtime_ns, taken_bytes, path))
+                excess_bytes += taken_bytes
         for _, size_bytes, path in sorted(copies):
             if excess_bytes <= 0:
                 return

@@ -74,18 +74,20 @@ class S3Origin:
         deadline.check(self.name)
         with translated_errors(self.name):
             head = self._client.head_object(Bucket=self._video.bucket, Key=self._video.key)
-        return RemoteVersion(head["ETag"], head["ContentLength"])
+        return RemoteVersion(head["ETag"], head["ContentLength"], accepts_ranges=True)
 
     @contextmanager
-    def body(self, version: RemoteVersion, offset: int, deadline: Deadline) -> Iterator[Body]:
+    def body(
+        self, version: RemoteVersion, offset: int, deadline: Deadline, *, stop: int | None = None
+    ) -> Iterator[Body]:
         deadline.check(self.name)
         request: GetObjectRequestTypeDef = {
             "Bucket": self._video.bucket,
             "Key": self._video.key,
             "IfMatch": version.validator,
         }
-        if offset:
-            request["Range"] = f"bytes={offset}-"
+        if offset or stop is not None:
+            request["Range"] = f"bytes={offset}-{'' if stop is None else stop - 1}"
         with translated_errors(self.name):
             stream = self._client.get_object(**request)["Body"]
         try:

@@ -50,6 +50,13 @@ class RemoteVersion:
     validator: str
     """The ETag, or the Last-Modified where there is none; empty when there is neither."""
     size_bytes: int | None
+    accepts_ranges: bool = False
+    """Whether parts of it can be asked for."""
+
+    @property
+    def can_be_cut(self) -> bool:
+        """Whether it can be had in parts of which each is known to belong to the same version."""
+        return self.accepts_ranges and bool(self.validator) and self.size_bytes is not None
 
     def agrees_with(self, other: RemoteVersion) -> bool:
         sizes = {self.size_bytes, other.size_bytes} - {None}
@@ -58,7 +65,9 @@ class RemoteVersion:
 
 @dataclass(frozen=True)
 class Body:
-    """The bytes of an object from `start` on. An origin that cannot resume starts at 0 again."""
+    """The bytes of an object from `start` on, at least as far as was asked for. An origin that cannot resume starts at
+    0 again.
+    """
 
     start: int
     blocks: Iterator[bytes]
@@ -77,7 +86,10 @@ class Origin(Protocol):
 
     def version(self, deadline: Deadline) -> RemoteVersion: ...
 
-    def body(self, version: RemoteVersion, offset: int, deadline: Deadline) -> AbstractContextManager[Body]: ...
+    def body(
+        self, version: RemoteVersion, offset: int, deadline: Deadline, *, stop: int | None = None
+    ) -> AbstractContextManager[Body]:
+        """The bytes from `offset` on, up to `stop` where it is given."""
 
 
 def copy_body(origin: Origin, version: RemoteVersion, file: BinaryIO, max_bytes: int, deadline: Deadline) -> None:

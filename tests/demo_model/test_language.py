@@ -137,7 +137,7 @@ def plan(film: Film, fps: float, chunk_seconds: float, overlap_seconds: float) -
     num_frames = round(film.duration_seconds * SOURCE_FPS)
     duration = num_frames / SOURCE_FPS
     video = VideoInfo(320, 180, SOURCE_FPS, duration, num_frames, "h264", "mp4", 1, "bytes", False, 0.0)
-    sampling = FrameSampling(fps, None, 768, min_pixels=4096, max_pixels=12288, total_pixels=10**8)
+    sampling = FrameSampling(fps, None, 768, min_pixels=4096, max_pixels=12288, total_pixels=10**8, min_frames=4)
     return plan_chunks(
         video,
         np.arange(num_frames) / SOURCE_FPS,

@@ -13,6 +13,12 @@ def replicas(deployment: str) -> list[psutil.Process]:
     return _named(f"ServeReplica:longtake:{deployment}")
 
 
+def decoding_workers() -> list[psutil.Process]:
+    """The processes in which replicas of FrameDecoder let FFmpeg work."""
+    hosts = [host for replica in replicas("FrameDecoder") for host in replica.children()]
+    return [worker for host in hosts for worker in host.children()]
+
+
 def engine_core() -> psutil.Process:
     """The process in which vLLM runs the model: the largest of the replica's children."""
     (replica,) = replicas("VisionLanguageModel")

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.visual_tokens import DEFAULT_MIN_PIXELS
 from tests.graph.films import film
-from tests.graph.processes import engine_core, replicas, wait_until
+from tests.graph.processes import decoding_workers, engine_core, replicas, wait_until
 
 IDLE_CPU_PERCENT = 25
 BODY = {
@@ -28,6 +28,11 @@ BODY = {
 }
 
 
+def _kill_the_decoding_workers() -> None:
+    for worker in decoding_workers():
+        worker.kill()
+
+
 def _kill_one_decoder() -> None:
     replicas("FrameDecoder")[0].kill()
 
@@ -40,7 +45,9 @@ def _kill_the_engine_core() -> None:
     engine_core().kill()
 
 
-@pytest.mark.parametrize("kill", [_kill_one_decoder, _kill_the_engine_replica, _kill_the_engine_core])
+@pytest.mark.parametrize(
+    "kill", [_kill_the_decoding_workers, _kill_one_decoder, _kill_the_engine_replica, _kill_the_engine_core]
+)
 def test_a_kill_in_the_middle(client: httpx.Client, kill: Callable[[], None]) -> None:
     expected = client.post("/v1/analyses", json=BODY).json()
     assert expected["success"] and not expected["partial"]
@@ -89,3 +96,16 @@ def test_the_killed_are_replaced(client: httpx.Client) -> None:
     wait_until(lambda: len(replicas("FrameDecoder")) >= 2, timeout_seconds=60, what="two decoders")
     assert client.get("/health/ready").json() == {"status": "ready", "model": "longtake-demo"}
     assert client.get("/health/live").json() == {"status": "live"}
+
+
+def test_a_worker_that_is_lost_costs_no_attempt(client: httpx.Client) -> None:
+    """Its replica lives on, and decodes the chunk again in another one."""
+    client.post("/v1/analyses", json=BODY)  # all of them have decoded by now
+    replicas_before = {replica.pid for replica in replicas("FrameDecoder")}
+    workers_before = {worker.pid for worker in decoding_workers()}
+    answer, num_chunks_left = _analyze_and(_kill_the_decoding_workers, client)
+    assert num_chunks_left > 0, "the kill came too late"
+    assert not answer["partial"]
+    assert {chunk["attempts"] for chunk in answer["chunk_results"]} == {1}
+    assert replicas_before <= {replica.pid for replica in replicas("FrameDecoder")}
+    assert workers_before != {worker.pid for worker in decoding_workers()}

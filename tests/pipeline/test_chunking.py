@@ -31,6 +31,7 @@ SAMPLING = FrameSampling(
     min_pixels=DEFAULT_MIN_PIXELS,
     max_pixels=DEFAULT_MAX_PIXELS,
     total_pixels=DEFAULT_TOTAL_PIXELS,
+    min_frames=4,
 )
 REQUEST = ChunkingRequest(60.0, 2.0, 0.0, None, SAMPLING)
 
@@ -220,6 +221,15 @@ def test_all_were_taken_is_not_said_where_they_were_not() -> None:
     assert "3 were looked at" in notice
 
 
+def test_a_size_that_is_asked_for_wins_over_the_bounds() -> None:
+    planned = plan(Video.steady(2500), resized_px=(100, 900), min_pixels=10**6)
+    assert {(chunk.height_px, chunk.width_px) for chunk in planned.chunks} == {(96, 896)}
+
+
+def test_a_chunk_has_its_least_frames() -> None:
+    assert {chunk.num_frames for chunk in plan(Video.steady(2500), fps=0.01, min_frames=8).chunks} == {8}
+
+
 def test_larger_frames_take_more_of_the_budget() -> None:
     budget = TokenBudget(16_384, 1000)
     large, small = (plan(Video.steady(25 * 120), budget=budget, max_pixels=area) for area in (786_432, 131_072))
@@ -370,6 +380,7 @@ def requests(draw: st.DrawFn) -> ChunkingRequest:
         min_pixels=bounds[0],
         max_pixels=bounds[1],
         total_pixels=draw(st.integers(2 * FACTOR_PX**2, DEFAULT_TOTAL_PIXELS)),
+        min_frames=draw(st.integers(2, 16)),
     )
     return ChunkingRequest(
         chunk_duration_seconds=duration,

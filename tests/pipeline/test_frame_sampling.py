@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from qwen_vl_utils import vision_process as qwen
 
@@ -14,22 +14,32 @@ from pipeline.frame_sampling import floor_even, frames_for_fps, sample_indices, 
 source_rates = st.one_of(st.sampled_from([12.5, 24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 60.0]), st.floats(1, 240))
 
 
-@given(st.integers(2, 500_000), source_rates, st.floats(0.01, 60), st.integers(1, 384).map(lambda pairs: 2 * pairs))
-@example(90_000, 25.0, 2.0, 768)
-@example(3, 25.0, 2.0, 768)
-def test_count_is_smart_nframes(num_frames: int, source_fps: float, fps: float, max_frames: int) -> None:
-    asked = {"fps": fps, "max_frames": max_frames}
+@settings(max_examples=1000)
+@given(
+    st.integers(2, 500_000),
+    source_rates,
+    st.floats(0.01, 60),
+    st.integers(1, 384).map(lambda pairs: 2 * pairs),
+    st.integers(2, 1000),
+)
+@example(90_000, 25.0, 2.0, 768, 4)
+@example(3, 25.0, 2.0, 768, 4)
+def test_count_is_smart_nframes(
+    num_frames: int, source_fps: float, fps: float, max_frames: int, min_frames: int
+) -> None:
+    asked = {"fps": fps, "max_frames": max_frames, "min_frames": min_frames}
     expected = qwen.smart_nframes(asked, total_frames=num_frames, video_fps=source_fps)
-    assert frames_for_fps(num_frames, num_frames / source_fps, fps, max_frames) == expected
+    assert frames_for_fps(num_frames, num_frames / source_fps, fps, max_frames, min_frames) == expected
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1e6), st.floats(1e-6, 60), st.integers(2, 768))
 def test_count_is_one_that_the_model_takes(num_frames: int, seconds: float, fps: float, max_frames: int) -> None:
-    count = frames_for_fps(num_frames, seconds, fps, max_frames)
+    count = frames_for_fps(num_frames, seconds, fps, max_frames, 4)
     assert 1 <= count <= min(num_frames, max_frames)
     assert count % 2 == 0 or num_frames == 1
 
 
+@settings(max_examples=1000)
 @given(st.integers(0, 2_000_000), st.integers(0, 200_000), st.integers(1, 768))
 @example(0, 107_999, 768)
 def test_indices_are_fetch_videos(first: int, length: int, num_frames: int) -> None:
@@ -39,6 +49,7 @@ def test_indices_are_fetch_videos(first: int, length: int, num_frames: int) -> N
     assert chosen.dtype == np.int64
 
 
+@settings(max_examples=1000)
 @given(
     st.integers(2, 20_000),
     source_rates,
@@ -61,7 +72,7 @@ def test_a_range_of_seconds_has_fetch_videos_frames(
     pts = np.arange(num_frames) / source_fps
     ours = int(np.searchsorted(pts, start)), int(np.searchsorted(pts, end)) - 1
     assert ours == (expected_first, expected_last)
-    assert frames_for_fps(length, length / source_fps, fps, 768) == count
+    assert frames_for_fps(length, length / source_fps, fps, 768, 4) == count
     assert (
         sample_indices(*ours, count).tolist()
         == torch.linspace(expected_first, expected_last, count).round().long().tolist()

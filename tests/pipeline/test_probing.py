@@ -16,7 +16,14 @@ from pipeline.errors import LongtakeError, UnreadableVideo, UnsupportedMedia, Vi
 from pipeline.probing import ProbedVideo, probe
 from tests.clips import CLIPS, X264, BrokenFiles, ClipFolder, ffmpeg, real_clip
 
-CONTAINERS = {".mp4": "mov,mp4,m4a,3gp,3g2,mj2", ".mkv": "matroska,webm", ".webm": "matroska,webm"}
+CONTAINERS = {
+    ".mp4": "mov,mp4,m4a,3gp,3g2,mj2",
+    ".mov": "mov,mp4,m4a,3gp,3g2,mj2",
+    ".ts": "mpegts",
+    ".mpg": "mpeg",
+    ".mkv": "matroska,webm",
+    ".webm": "matroska,webm",
+}
 MPEG_TS_START_SECONDS = 1.4
 """ffmpeg's muxer adds this."""
 
@@ -35,7 +42,7 @@ def test_every_clip_is_described_as_it_was_made(name: str, clips: ClipFolder) ->
     assert info.fps == pytest.approx(clip.average_fps, rel=1e-3)
     assert info.duration_seconds == pytest.approx(clip.duration_seconds, abs=2e-3)
     assert info.codec == clip.codec
-    assert info.container == CONTAINERS.get(path.suffix, {".ts": "mpegts"}.get(path.suffix, path.suffix[1:]))
+    assert info.container == CONTAINERS.get(path.suffix, path.suffix[1:])
     assert info.is_variable_frame_rate == (clip.gap_every is not None)
     assert info.size_bytes == path.stat().st_size
     assert info.fingerprint == "bytes"

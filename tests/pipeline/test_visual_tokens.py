@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from qwen_vl_utils import vision_process as qwen
 
@@ -17,6 +17,7 @@ from pipeline.visual_tokens import (
     chunk_token_bound,
     frame_pair_tokens,
     frame_size,
+    given_frame_size,
     smart_resize,
 )
 
@@ -39,6 +40,7 @@ def test_defaults_are_qwens() -> None:
     assert int(qwen.MODEL_SEQ_LEN * 32 * 32 * 0.9) == DEFAULT_TOTAL_PIXELS
 
 
+@settings(max_examples=1000)
 @given(sides, sides, st.tuples(areas, areas))
 @example(720, 1280, (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS))
 def test_smart_resize_is_qwens(height: int, width: int, bounds: tuple[int, int]) -> None:
@@ -49,6 +51,7 @@ def test_smart_resize_is_qwens(height: int, width: int, bounds: tuple[int, int])
     assert smart_resize(height, width, **limits) == expected
 
 
+@settings(max_examples=1000)
 @given(sides, sides, st.integers(1, 768), st.tuples(areas, areas), st.integers(2 * FACTOR_PX**2, 10**10))
 @example(1080, 1920, 768, (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS), DEFAULT_TOTAL_PIXELS)
 def test_frame_size_is_fetch_videos(
@@ -59,6 +62,15 @@ def test_frame_size_is_fetch_videos(
     expected = fetch_video_size(height, width, num_frames, **asked)
     assume(0 not in expected)
     assert frame_size(height, width, num_frames, **asked) == expected
+
+
+@settings(max_examples=1000)
+@given(sides, sides)
+def test_a_size_that_was_asked_for_is_fetch_videos(height: int, width: int) -> None:
+    assume(max(height, width) <= 200 * min(height, width))
+    expected = qwen.smart_resize(height, width, factor=FACTOR_PX)
+    assume(0 not in expected)
+    assert given_frame_size(height, width) == expected
 
 
 def test_a_side_never_vanishes() -> None:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from pipeline.frame_sampling import frames_for_fps, sample_indices, sample_indices_in_time
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
 from pipeline.types import Chunk, Note, Prompt
-from pipeline.visual_tokens import PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH, frame_pair_tokens
+from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH, frame_pair_tokens
 from tools.demo_model.checkpoint import CHAT_TEMPLATE, IM_END, VIDEO_PAD, VISION_END, VISION_START, known_words
 from tools.demo_model.footage import Footage, Reel, splice
 from tools.demo_model.hints import Hint, Hints, as_hints
@@ -248,7 +248,7 @@ def _random_pts(rng: np.random.Generator, fps: float, most_pairs: int) -> NDArra
     first = int(np.ceil(start * source_fps))
     count = max(TEMPORAL_PATCH, int(seconds * source_fps))
     pts = (first + np.arange(count)) / source_fps
-    wanted = frames_for_fps(count, seconds, fps, LONGEST_CHUNK_PAIRS * TEMPORAL_PATCH)
+    wanted = frames_for_fps(count, seconds, fps, LONGEST_CHUNK_PAIRS * TEMPORAL_PATCH, DEFAULT_MIN_FRAMES)
     if rng.random() < 0.12:
         pts = np.sort(pts + rng.uniform(0, 0.9 / source_fps, count))
         indices = sample_indices_in_time(pts, 0, count - 1, wanted)

@@ -6,6 +6,7 @@ reel anew, so that a few hundred reels give films without end.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.model_choice import DEMO_DEFAULTS
-from pipeline.decoding import default_chunk_decoder
+from pipeline.config import DecodingSettings
+from pipeline.decoding.backends import OwnBackends
+from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.types import Chunk
 from pipeline.visual_tokens import TEMPORAL_PATCH, smart_resize
 from tools.demo_model.language import Event
@@ -84,11 +87,8 @@ def make_reel(seed: int) -> Reel:
     crf = int(rng.integers(*CRF_RANGES[encoder]))
     with TemporaryDirectory() as scratch:
         path = write_film(film, Path(scratch, "film.mp4"), fps=REEL_FPS, encoder=encoder, options={"crf": str(crf)})
-        decoder = default_chunk_decoder(path)
-        try:
-            frames = decoder.decode(_whole(film)).frames
-        finally:
-            decoder.close()
+        with closing(OwnBackends(path)) as backends:
+            frames = ChunkDecoder(backends, DecodingSettings().backend_order).decode(_whole(film)).frames
     _, model_height, model_width, _ = frames.shape
     return Reel(
         frames.reshape(SCENES_PER_REEL, FRAMES_PER_SCENE, model_height, model_width, 3),

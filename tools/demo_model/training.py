@@ -34,7 +34,7 @@ from tools.demo_model.hints import HINT_LAYERS, HintHeads
 from tools.demo_model.language import INSTRUCTION_WITHOUT_OVERLAP_RULE, PROMPTS
 
 NUM_REELS = 480
-STEPS = 14_000
+STEPS = 13_000
 PEAK_LEARNING_RATE = 2e-3
 WARMUP_STEPS = 200
 DECAY_SHARE = 0.6

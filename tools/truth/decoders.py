@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from deployments.config import AppSettings
 from deployments.model_choice import DEMO_DEFAULTS, DEMO_MODEL, choose_model
 from pipeline.chunking import plan_chunks
 from pipeline.config import VideoLimits
-from pipeline.decoding import ChunkDecoder, PyavFrameDecoder, TorchcodecFrameDecoder
+from pipeline.decoding.backends import BACKENDS, OwnBackends
+from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.probing import probe
 from pipeline.types import (
     Chunk,
@@ -23,7 +25,7 @@ from pipeline.types import (
     TokenBudget,
     TokenSampling,
 )
-from pipeline.visual_tokens import DEFAULT_TOTAL_PIXELS
+from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, DEFAULT_TOTAL_PIXELS
 from tools.demo_model.language import LIST_PROMPT, heard
 from tools.truth.clips import Clip
 from tools.truth.measure import FPS, MAX_TOKENS, Told
@@ -31,7 +33,6 @@ from tools.truth.measure import FPS, MAX_TOKENS, Told
 if TYPE_CHECKING:
     from deployments.engine import Engine
 
-BACKENDS = (TorchcodecFrameDecoder, PyavFrameDecoder)
 GREEDY = TokenSampling(MAX_TOKENS, temperature=0.0, top_p=1.0, top_k=0, seed=0)
 
 
@@ -48,16 +49,11 @@ async def told_by_each_decoder(clips: Iterable[Clip], folder: Path) -> list[Told
         engine.shutdown()
 
 
-async def told_by(
-    engine: Engine, backend: type[TorchcodecFrameDecoder] | type[PyavFrameDecoder], clip: Clip, folder: Path
-) -> Told:
+async def told_by(engine: Engine, backend: str, clip: Clip, folder: Path) -> Told:
     """What `engine` says of `clip`, as one chunk that `backend` alone decodes."""
     path = clip.written(folder)
-    decoder = ChunkDecoder(path, [backend])
-    try:
-        frames = decoder.decode(only_chunk(path))
-    finally:
-        decoder.close()
+    with closing(OwnBackends(path)) as backends:
+        frames = ChunkDecoder(backends, [backend]).decode(only_chunk(path))
     async for piece in engine.generate(Prompt(LIST_PROMPT), GREEDY, frames):
         if isinstance(piece, Generation):
             return Told(clip, tuple(heard(piece.text)), {"decoder": frames.report.backend})
@@ -74,8 +70,9 @@ def only_chunk(path: Path) -> Chunk:
         min_pixels=DEMO_DEFAULTS.min_pixels,
         max_pixels=DEMO_DEFAULTS.max_pixels,
         total_pixels=DEFAULT_TOTAL_PIXELS,
+        min_frames=DEFAULT_MIN_FRAMES,
     )
     request = ChunkingRequest(video.info.duration_seconds + 1, 0.0, 0.0, None, sampling)
     budget = TokenBudget(max_model_len=MAX_FRAMES_PER_CHUNK * 100, text_tokens=0)
-    (chunk,) = plan_chunks(video.info, video.pts_seconds, request, budget, max_chunks=1).chunks
-    return chunk
+    plan = plan_chunks(video.info, video.pts_seconds, request, budget, max_chunks=1, packet_index=video.packet_index)
+    return plan.chunks[0]

@@ -51,6 +51,7 @@ CHUNK_RESULT = {
     "queue_seconds": 1.0,
     "num_frames": 3,
     "missing_frames": [1.5],
+    "degraded": True,
     "decoder": "pyav",
     "attempts": 2,
     "prompt_tokens": 100,
@@ -70,6 +71,7 @@ FAILED_RESULT = {
     "queue_seconds": 0.0,
     "num_frames": 0,
     "missing_frames": [],
+    "degraded": False,
     "decoder": None,
     "attempts": 4,
     "prompt_tokens": 0,
@@ -236,6 +238,9 @@ def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator
         "min_pixels": 2048,
         "max_pixels": 4096,
         "total_pixels": 100_000,
+        "min_frames": 6,
+        "resized_height": 320,
+        "resized_width": 640,
         "video_start": 1.5,
         "video_end": 90,
         "aggregate": False,
@@ -250,6 +255,7 @@ def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator
     assert (chunking.video_start_seconds, chunking.video_end_seconds) == (1.5, 90)
     assert (sampling.fps, sampling.nframes, sampling.max_frames_per_chunk) == (None, 12, 64)
     assert (sampling.min_pixels, sampling.max_pixels, sampling.total_pixels) == (2048, 4096, 100_000)
+    assert (sampling.min_frames, sampling.resized_px) == (6, (320, 640))
     assert (job.aggregate, job.merge_instruction) == (False, "List them.")
 
 
@@ -425,6 +431,12 @@ def test_numbers_are_finite(value: str, client: TestClient) -> None:
     ("fields", "words"),
     [
         ({"fps": 1, "nframes": 8}, "fps and nframes are both given; give one of them"),
+        ({"resized_height": 320}, "resized_height is given without resized_width; give both or neither"),
+        ({"resized_width": 320}, "resized_width is given without resized_height; give both or neither"),
+        (
+            {"resized_height": 8000, "resized_width": 32},
+            "resized_height (8000) and resized_width (32) are beyond 200:1",
+        ),
         ({"chunk_duration": 2}, "chunk_overlap (2 s) must be shorter than chunk_duration (2 s)"),
         ({"video_start": 5, "video_end": 5}, "video_end (5 s) must be after video_start (5 s)"),
         ({"max_pixels": 2048}, "max_pixels (2048) is below min_pixels (4096)"),

@@ -24,6 +24,7 @@ from pipeline.errors import (
 )
 from pipeline.sources import VideoLibrary
 from pipeline.types import HttpVideo
+from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, Page, in_turn, page, redirect, sized
 
 VIDEO = os.urandom(300_000)
@@ -37,7 +38,7 @@ def library(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> VideoL
 
 def fetch(library: VideoLibrary, url: str, expected: str | None = None) -> tuple[str, bytes]:
     with library.open(HttpVideo(url), expected) as copy:
-        content = copy.path.read_bytes()
+        content = content_of(copy)
         assert copy.size_bytes == len(content)
         return copy.fingerprint, content
 

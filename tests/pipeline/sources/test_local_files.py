@@ -60,7 +60,7 @@ def refusal(settings: SourceSettings, path: str) -> LongtakeError:
 )
 def test_files_below_a_root_are_used_in_place(settings: SourceSettings, media: Path, path: str, real: str) -> None:
     with VideoLibrary(settings).open(LocalVideo(path.format(media=media))) as copy:
-        assert copy.path == media / real
+        assert copy.file == media / real
         assert copy.size_bytes == (media / real).stat().st_size
 
 
@@ -128,14 +128,14 @@ def test_relative_path_is_tried_below_each_root(settings: SourceSettings, media:
     first.mkdir()
     both = settings.model_copy(update={"media_roots": (first, media)})
     with VideoLibrary(both).open(LocalVideo("a.mp4")) as copy:
-        assert copy.path == media / "a.mp4"
+        assert copy.file == media / "a.mp4"
 
 
 def test_root_may_itself_be_a_link(settings: SourceSettings, media: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(media)
     aliased = settings.model_copy(update={"media_roots": (tmp_path / "alias",)})
     with VideoLibrary(aliased).open(LocalVideo(str(tmp_path / "alias" / "a.mp4"))) as copy:
-        assert copy.path == media / "a.mp4"
+        assert copy.file == media / "a.mp4"
 
 
 def test_fingerprint_follows_the_file(settings: SourceSettings, media: Path) -> None:

@@ -20,6 +20,7 @@ from pipeline.sources.copies import fingerprint_of
 from pipeline.sources.node_cache import HeldFile, NodeCache
 from pipeline.sources.transfers import Deadline
 from pipeline.types import HttpVideo
+from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, page
 
 KEYS = [fingerprint_of(letter) for letter in "abcdef"]
@@ -216,7 +217,7 @@ def slow_page(handler: BaseHTTPRequestHandler) -> None:
 
 def open_in_child(settings: SourceSettings, url: str, results: "multiprocessing.Queue[str]") -> None:
     with VideoLibrary(settings).open(HttpVideo(url)) as copy:
-        assert copy.path.read_bytes() == SLOW_VIDEO
+        assert content_of(copy) == SLOW_VIDEO
         results.put(copy.fingerprint)
 
 
@@ -250,5 +251,5 @@ def test_killed_download_does_not_block_the_next(settings: SourceSettings, site:
     child.join()
     assert list(settings.cache_dir.glob("*.partial"))
     with VideoLibrary(settings).open(HttpVideo(site.url + "/v")) as copy:
-        assert copy.path.read_bytes() == SLOW_VIDEO
+        assert content_of(copy) == SLOW_VIDEO
     assert len(names(settings.cache_dir)) == 1

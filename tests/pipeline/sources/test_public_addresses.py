@@ -11,6 +11,7 @@ from pipeline.errors import InvalidRequest, LongtakeError, SourceForbidden, Sour
 from pipeline.sources import VideoLibrary, parse_video_url
 from pipeline.sources.public_addresses import is_public, resolve_host
 from pipeline.types import HttpVideo
+from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, redirect, sized
 
 PRIVATE_ADDRESSES = [
@@ -269,5 +270,5 @@ def test_public_host_gets_its_own_name(
     )
     library = VideoLibrary(guarded, resolve=lambda host, port: ["8.8.8.8"])
     with library.open(HttpVideo(site.url.replace("127.0.0.1", "outside.example") + "/v")) as copy:
-        assert copy.path.read_bytes() == b"video"
+        assert content_of(copy) == b"video"
     assert site.requests[0][1]["host"] == site.url.replace("http://127.0.0.1", "outside.example")

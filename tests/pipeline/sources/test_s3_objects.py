@@ -23,6 +23,8 @@ from pipeline.sources import VideoLibrary
 from pipeline.sources.s3_objects import S3Origin
 from pipeline.sources.transfers import Deadline, copy_body
 from pipeline.types import S3Video
+from pipeline.video_files import BlockFile
+from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, sized
 
 VIDEO = os.urandom(3 * 1024**2)
@@ -42,7 +44,7 @@ def refusal(library: VideoLibrary, video: S3Video, expected: str | None = None) 
 def test_object_is_copied_and_recognised(library: VideoLibrary, s3_settings: SourceSettings, s3: S3Client) -> None:
     s3.put_object(Bucket="videos", Key="a/b c.mp4", Body=VIDEO)
     with library.open(S3Video("videos", "a/b c.mp4")) as copy:
-        assert copy.path.read_bytes() == VIDEO
+        assert content_of(copy) == VIDEO
         assert copy.size_bytes == len(VIDEO)
         fingerprint = copy.fingerprint
     other_node = VideoLibrary(s3_settings.model_copy(update={"cache_dir": s3_settings.cache_dir / "other"}))
@@ -54,9 +56,10 @@ def test_expected_copy_is_used_without_the_store(library: VideoLibrary, s3: S3Cl
     s3.put_object(Bucket="videos", Key="a", Body=VIDEO)
     with library.open(S3Video("videos", "a")) as copy:
         fingerprint = copy.fingerprint
+        assert content_of(copy) == VIDEO
     s3.delete_object(Bucket="videos", Key="a")
     with library.open(S3Video("videos", "a"), fingerprint) as copy:
-        assert copy.path.read_bytes() == VIDEO
+        assert content_of(copy) == VIDEO
     assert type(refusal(library, S3Video("videos", "a"))) is SourceNotFound
 
 
@@ -64,7 +67,8 @@ def test_changed_object(library: VideoLibrary, s3_settings: SourceSettings, s3: 
     s3.put_object(Bucket="videos", Key="a", Body=VIDEO)
     with library.open(S3Video("videos", "a")) as copy:
         fingerprint = copy.fingerprint
-        copy.path.unlink()
+        assert isinstance(copy.file, BlockFile)
+        copy.file.path.unlink()
     s3.put_object(Bucket="videos", Key="a", Body=b"other")
     assert type(refusal(library, S3Video("videos", "a"), fingerprint)) is SourceChanged
 

@@ -16,6 +16,7 @@ from pipeline.errors import (
 )
 from pipeline.sources import UploadStore, VideoLibrary, open_upload_store
 from pipeline.types import StoredVideo
+from tests.pipeline.sources.contents import content_of
 
 BLOCK = os.urandom(1024**2)
 
@@ -55,7 +56,7 @@ def test_saved_file_comes_back(
     assert abs(saved.created_at - time.time()) < 60
     assert store.get(saved.file_id) == saved
     with VideoLibrary(upload_settings).open(StoredVideo(saved.file_id)) as copy:
-        assert copy.path.read_bytes() == BLOCK * num_blocks
+        assert content_of(copy) == BLOCK * num_blocks
         fingerprint = copy.fingerprint
     with VideoLibrary(upload_settings).open(StoredVideo(saved.file_id), fingerprint) as copy:
         assert copy.fingerprint == fingerprint
@@ -132,7 +133,7 @@ def test_client_that_leaves(
 def test_empty_blocks_between(store: UploadStore, upload_settings: SourceSettings) -> None:
     saved = store.save([b"", b"vi", b"", b"deo"], file_name="a.mp4")
     with VideoLibrary(upload_settings).open(StoredVideo(saved.file_id)) as copy:
-        assert copy.path.read_bytes() == b"video"
+        assert content_of(copy) == b"video"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Which backends there are, in which order they stand in for each other, and how they run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.decoding.frame_decoder import PLANNED, Brought, FrameDecoder
+from pipeline.decoding.planned_decoder import PlannedFrameDecoder
+from pipeline.decoding.pyav_decoder import PyavFrameDecoder
+from pipeline.decoding.resizing import resized_frame
+from pipeline.decoding.torchcodec_decoder import TorchcodecFrameDecoder
+from pipeline.types import Chunk
+from pipeline.video_files import VideoFile
+
+OpenVideo = Callable[[VideoFile], FrameDecoder]
+
+
+def _opencv(video: VideoFile) -> FrameDecoder:
+    # It brings an FFmpeg of its own, and so does decord: whoever does not ask for them is spared both.
+    from pipeline.decoding.opencv_decoder import OpencvFrameDecoder  # noqa: PLC0415
+
+    return OpencvFrameDecoder(video)
+
+
+def _decord(video: VideoFile) -> FrameDecoder:
+    from pipeline.decoding.decord_decoder import DecordFrameDecoder  # noqa: PLC0415
+
+    return DecordFrameDecoder(video)
+
+
+BACKENDS: Mapping[str, OpenVideo] = {
+    PLANNED: PlannedFrameDecoder,
+    "torchcodec": TorchcodecFrameDecoder,
+    "pyav": PyavFrameDecoder,
+    "opencv": _opencv,
+    "decord": _decord,
+}
+
+
+class OwnBackends:
+    """Backends over one video, run in this process and kept open from chunk to chunk."""
+
+    def __init__(self, video: VideoFile, backends: Mapping[str, OpenVideo] = BACKENDS) -> None:
+        self._video = video
+        self._backends = backends
+        self._open: dict[str, FrameDecoder] = {}
+
+    def new_frames(self, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        return np.empty(shape, np.uint8)
+
+    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> Brought:
+        decoder = self.opened(backend)
+        came = []
+        try:
+            for position, frame in decoder.frames(chunk):
+                frames[rows[position]] = resized_frame(frame, chunk.height_px, chunk.width_px)
+                came.append(position)
+        except BaseException:
+            self._open.pop(backend).close()
+            raise
+        return Brought(came, is_damaged=False)
+
+    def opened(self, backend: str) -> FrameDecoder:
+        """Raises DecodeFailed when the backend cannot open the video."""
+        if backend not in self._open:
+            self._open[backend] = self._backends[backend](self._video)
+        return self._open[backend]
+
+    def close(self) -> None:
+        for decoder in self._open.values():
+            decoder.close()
+        self._open.clear()

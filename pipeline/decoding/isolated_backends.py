@@ -1,0 +1,140 @@
+"""The backends in a process that may die: a file that crashes a decoder, or never ends, costs its own chunk alone."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.decoding.frame_decoder import Brought
+from pipeline.errors import DecodeFailed
+from pipeline.isolation import GivenUp, IsolatedProcess, WorkCrashed, WorkLimits, WorkLost
+from pipeline.types import Chunk, VideoInfo
+from pipeline.video_files import BlockFile, FetchRange
+
+_LEAST_CPU_SECONDS = 8.0
+_CPU_SECONDS_PER_DECODED_PIXEL = 20e-9
+"""Some ten times what H.264 and HEVC take on one core of 2025."""
+_CPU_SECONDS_PER_RESIZED_PIXEL = 100e-9
+_CPU_SECONDS_PER_PACKET = 10e-6
+"""torchcodec's scan of the whole file takes 1.3e-6."""
+_INDEX_BYTES_PER_PACKET = 200
+_LEAST_MEMORY_BYTES = 512 * 1024**2
+_PICTURES_HELD = 24
+"""By a decoder: 16 references, those that wait for their turn, and the one that is converted."""
+_BYTES_PER_PIXEL = 3
+_SECONDS_BEFORE_A_CHUNK = 20.0
+"""To the key frame before it, where no plan says."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecodeRequest:
+    """What `Backends.decode` is given, on its way to the worker."""
+
+    file: Path | BlockFile
+    fingerprint: str
+    backend: str
+    chunk: Chunk
+    rows: NDArray[np.int64]
+    shape: tuple[int, int, int, int]
+    """Of all frames in the shared memory."""
+
+
+def decoding_process() -> IsolatedProcess:
+    """One for each core that decodes."""
+    return IsolatedProcess("pipeline.decoding.worker:DecodeWorker")
+
+
+class IsolatedBackends:
+    """Backends over one video, run by `process`. Each chunk's frames lie in memory of their own, shared with it."""
+
+    def __init__(
+        self,
+        process: IsolatedProcess,
+        file: Path | BlockFile,
+        video: VideoInfo,
+        fetch: FetchRange | None = None,
+        given_up: GivenUp | None = None,
+    ) -> None:
+        """`fetch` gets what is missing of a `BlockFile`. Once `given_up` is set, `decode` raises WorkAborted."""
+        self._process = process
+        self._file = file
+        self._video = video
+        self._fetch = fetch
+        self._given_up = given_up
+        self._memory_fd: int | None = None
+        self._shape = (0, 0, 0, 0)
+
+    def new_frames(self, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        self.close()
+        self._shape = shape
+        self._memory_fd = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self._memory_fd, int(np.prod(shape)))
+        # A worker that made it shorter would bring down whoever reads it.
+        fcntl.fcntl(self._memory_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        return mapped_frames(self._memory_fd, shape)
+
+    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> Brought:
+        request = DecodeRequest(self._file, self._video.fingerprint, backend, chunk, rows, self._shape)
+        call = partial(
+            self._process.call,
+            request,
+            decode_limits(self._video, chunk, backend),
+            memory_fd=self._memory_fd,
+            serve=self._fetch,
+            given_up=self._given_up,
+        )
+        try:
+            try:
+                brought: Brought = call()
+            except WorkCrashed:  # perhaps for a reason that is not the file's
+                brought = call()
+        except WorkLost as error:
+            raise DecodeFailed(f"{backend} {error}") from error
+        return brought
+
+    def close(self) -> None:
+        """The frames stay for as long as their arrays do."""
+        if self._memory_fd is not None:
+            os.close(self._memory_fd)
+            self._memory_fd = None
+
+
+def decode_limits(video: VideoInfo, chunk: Chunk, backend: str) -> WorkLimits:
+    """What decoding `chunk` by one backend may take, with much to spare: for a file that lies, not for a slow one."""
+    picture_pixels = video.width * video.height
+    decoded_pixels = min(_num_decoded(video, chunk, backend), video.total_frames) * picture_pixels
+    resized_pixels = chunk.num_frames * (picture_pixels + chunk.height_px * chunk.width_px)
+    return WorkLimits(
+        cpu_seconds=_LEAST_CPU_SECONDS
+        + decoded_pixels * _CPU_SECONDS_PER_DECODED_PIXEL
+        + resized_pixels * _CPU_SECONDS_PER_RESIZED_PIXEL
+        + video.total_frames * _CPU_SECONDS_PER_PACKET,
+        memory_bytes=_LEAST_MEMORY_BYTES
+        + _PICTURES_HELD * picture_pixels * _BYTES_PER_PIXEL
+        + video.total_frames * _INDEX_BYTES_PER_PACKET,
+    )
+
+
+def _num_decoded(video: VideoInfo, chunk: Chunk, backend: str) -> float:
+    """At most, by each backend's own way to reach a chunk."""
+    planned = sum(run.num_packets for run in chunk.packet_runs)
+    reached = (chunk.stop_seconds - chunk.start_seconds + _SECONDS_BEFORE_A_CHUNK) * video.fps
+    match backend:
+        case "planned":
+            return planned
+        case "opencv":
+            return chunk.stop_seconds * video.fps  # it decodes from the first frame on
+        case _:
+            return max(planned, reached)
+
+
+def mapped_frames(fd: int, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """The frames in shared memory; they stay for as long as the array does."""
+    return np.frombuffer(mmap.mmap(fd, int(np.prod(shape))), np.uint8).reshape(shape)

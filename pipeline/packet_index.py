@@ -1,0 +1,73 @@
+"""Where a video's packets are in time, and which of them some frames need: known once, from one look at the packets.
+
+A plan holds for videos whose packets mean what they say. Over 117 files of all kinds, with random frames asked for,
+plans made for others than those that `index_packets` takes missed 43 frames of 1288 and brought 38 wrong ones: in
+MPEG-TS and MPEG-PS, in AVI, and behind edit lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.types import PacketRun
+
+PLANNED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
+"""Each packet of these shows one frame; of VP8 some show none."""
+PLANNED_PIXEL_FORMATS = frozenset({"yuv420p", "yuvj420p"})
+"""Of others, such as 10 bits a sample, two FFmpegs make colours that differ by one; torchcodec's are fetch_video's."""
+PLANNED_CONTAINERS = ("mov,", "matroska,")
+"""How FFmpeg's names of the demuxers begin that seek to exactly the packet which they are asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class PacketIndex:
+    """The packets of one video stream in the order of the file, which is that of decoding; N of them, a frame each."""
+
+    pts_ticks: NDArray[np.int64]
+    """(N,) when the frame is shown, on the container's clock; no two alike."""
+    key_places: NDArray[np.int64]
+    """(K,) places of the packets at which decoding may start, ascending; the first is 0."""
+    key_seek_ticks: NDArray[np.int64]
+    """(K,) what to ask the demuxer for, to be led to each of them."""
+
+    def runs(self, frame_indices: NDArray[np.int64]) -> tuple[PacketRun, ...]:
+        """The fewest packets from which the frames at `frame_indices` (T,), in display order, can be had."""
+        places = self._places[frame_indices]
+        groups = np.searchsorted(self.key_places, places, side="right") - 1
+        last_needed: dict[int, int] = {}  # by group of pictures, counted by its key frame
+        for place, group in zip(places.tolist(), groups.tolist(), strict=True):
+            last_needed[group] = max(place, last_needed.get(group, 0))
+            is_leading = self.pts_ticks[place] < self.pts_ticks[self.key_places[group]]
+            if is_leading and group:  # shown before its key frame: it may refer to the group before
+                last_needed[group - 1] = int(self.key_places[group]) - 1
+        return tuple(self._run(first, last) for first, last in self._joined(sorted(last_needed.items())))
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """(N,) of the frames in display order."""
+        return np.argsort(self.pts_ticks, kind="stable")
+
+    def _joined(self, last_needed: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """(group, last place) of each run: groups that follow each other without a gap make one."""
+        joined = list(last_needed[:1])
+        for (_, before), (group, last) in pairwise(last_needed):
+            if before + 1 == self.key_places[group]:
+                joined[-1] = joined[-1][0], last
+            else:
+                joined.append((group, last))
+        return joined
+
+    def _run(self, group: int, last: int) -> PacketRun:
+        first = int(self.key_places[group])
+        return PacketRun(
+            seek_ticks=int(self.key_seek_ticks[group]),
+            first_pts_ticks=int(self.pts_ticks[first]),
+            last_pts_ticks=int(self.pts_ticks[last]),
+            num_packets=last - first + 1,
+        )
