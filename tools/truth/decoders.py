@@ -12,8 +12,8 @@ from deployments.api.options import MAX_FRAMES_PER_CHUNK
 from deployments.config import AppSettings
 from deployments.model_choice import DEMO_DEFAULTS, DEMO_MODEL, choose_model
 from pipeline.chunking import plan_chunks
-from pipeline.config import VideoLimits
-from pipeline.decoding.backends import BACKENDS, OwnBackends
+from pipeline.config import DecodingSettings, VideoLimits
+from pipeline.decoding.backends import OwnBackends
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.probing import probe
 from pipeline.types import (
@@ -44,7 +44,11 @@ async def told_by_each_decoder(clips: Iterable[Clip], folder: Path) -> list[Told
 
     engine = Engine(choice.engine_args)
     try:
-        return [await told_by(engine, backend, clip, folder) for clip in clips for backend in BACKENDS]
+        return [
+            await told_by(engine, backend, clip, folder)
+            for clip in clips
+            for backend in DecodingSettings().backend_order
+        ]
     finally:
         engine.shutdown()
 
