@@ -16,6 +16,8 @@ def resized_frame(frame: torch.Tensor, height_px: int, width_px: int) -> NDArray
     quarter of the time of one call over the whole batch (1.25 to 1.5 ms against 5.9 ms per 640x360 frame).
     """
     size = (height_px, width_px)
-    small = interpolate(frame[None].float(), size, mode="bicubic", align_corners=False, antialias=True)
-    rows: NDArray[np.uint8] = small[0].clamp_(0, 255).round_().to(torch.uint8).permute(1, 2, 0).numpy()
+    if frame.shape[1:] != size:  # else nothing would change, in float32 either
+        small = interpolate(frame[None].float(), size, mode="bicubic", align_corners=False, antialias=True)
+        frame = small[0].clamp_(0, 255).round_().to(torch.uint8)
+    rows: NDArray[np.uint8] = frame.permute(1, 2, 0).numpy()
     return rows

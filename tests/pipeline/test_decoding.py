@@ -464,7 +464,7 @@ def test_limits_leave_room_for_large_pictures(clips: ClipFolder) -> None:
 # --- Against Qwen's own preprocessing ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("height", "width"), [(352, 640), (96, 64), (416, 736)])
+@pytest.mark.parametrize(("height", "width"), [(352, 640), (96, 64), (416, 736), (272, 640)])
 def test_resize_is_torchvisions_over_the_batch(height: int, width: int, clips: ClipFolder) -> None:
     batch = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (5, 3, 272, 640), np.uint8))
     whole = resize(batch, [height, width], interpolation=InterpolationMode.BICUBIC, antialias=True)

@@ -39,18 +39,26 @@ def test_scenes_of_unseen_clips_are_told_with_their_time(told: list[Told]) -> No
     assert {one.clip.kind for one in told} == set(KINDS)
     whole = _score(told)
     assert whole.scenes > 90
-    assert whole.right_share >= 0.95, _faults(told)
-    assert whole.invented_share <= 0.06, _faults(told)
+    assert whole.right_share >= 0.97, _faults(told)
+    assert whole.invented_share <= 0.03, _faults(told)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_of_file_is_told_worse(kind: str, told: list[Told]) -> None:
     of_kind = [one for one in told if one.clip.kind == kind]
-    assert _score(of_kind).right_share >= 0.85, _faults(of_kind)
+    assert _score(of_kind).right_share >= 0.9, _faults(of_kind)
 
 
-@pytest.mark.slow  # out of the gate until the weights reach it: models/demo/README.md has what they do reach
-@pytest.mark.parametrize(("duration", "overlap"), [(60, 2), (30, 2), (20, 4), (60, 0)])
+# What the weights do not reach yet is out of the gate: models/demo/README.md has what they do reach.
+@pytest.mark.parametrize(
+    ("duration", "overlap"),
+    [
+        (30, 2),
+        (20, 4),
+        pytest.param(60, 2, marks=pytest.mark.slow),
+        pytest.param(60, 0, marks=pytest.mark.slow),
+    ],
+)
 def test_a_film_in_chunks_is_told_whole_and_nothing_twice(duration: float, overlap: float, client: Longtake) -> None:
     told = ask(client, FILM, FOLDER, chunk_duration=duration, chunk_overlap=overlap)
     assert told.score.right_share >= 0.95, _faults([told])
