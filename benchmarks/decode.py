@@ -77,8 +77,8 @@ def main() -> None:
     console = Console(width=120)
     console.print(
         f"{os.cpu_count()} cores ({platform.machine()}), {arguments.rounds} rounds, all methods in each; medians. CPU: "
-        "user and system of all processes; memory: the peak of their proportional set sizes. Imports and warm-up are "
-        "not counted."
+        "user and system of all processes, without imports and warm-up; memory: the peak of their proportional set "
+        "sizes, and the job's part of it, beside what imports and warm-up left."
     )
     cores = os.cpu_count() or 1
     if arguments.only in (None, "tutorial"):
@@ -157,9 +157,11 @@ def compare(comparison: Comparison, rounds: int, console: Console) -> None:
         "CPU s",
         "wall s",
         "peak MB",
+        "the job's",
         "ours / CPU",
         "ours / wall",
-        "ours / memory",
+        "ours / peak",
+        "ours / job's",
         "frames equal",
     ):
         table.add_column(heading, justify="left" if heading == "method" else "right")
@@ -170,7 +172,8 @@ def compare(comparison: Comparison, rounds: int, console: Console) -> None:
             f"{median_of(theirs, _cpu):.2f}",
             f"{median_of(theirs, _wall):.2f}",
             f"{median_of(theirs, _peak) / MB:.0f}",
-            *(f"{median_of(ours, what) / median_of(theirs, what):.2f}" for what in (_cpu, _wall, _peak)),
+            f"{median_of(theirs, _job) / MB:.0f}",
+            *(f"{median_of(ours, what) / median_of(theirs, what):.2f}" for what in (_cpu, _wall, _peak, _job)),
             equal.get(name, ""),
         )
     console.print(table)
@@ -201,6 +204,10 @@ def _wall(run: Measured) -> float:
 
 def _peak(run: Measured) -> float:
     return run.peak_bytes
+
+
+def _job(run: Measured) -> float:
+    return run.peak_bytes - run.idle_bytes
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from pipeline.chunking import plan_chunks
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.backends import OwnBackends
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.probing import ProbedVideo, probe
@@ -174,6 +173,9 @@ def planned_pictures(path: Path, every: int) -> Work:
 
 
 def _decode_here(path: Path, chunk: Chunk, take: Take) -> None:
+    # With torch, which who has its decoders in other processes is spared.
+    from pipeline.decoding.backends import OwnBackends  # noqa: PLC0415
+
     with closing(OwnBackends(path)) as backends:
         take(chunk.frame_indices, ChunkDecoder(backends, ORDER).decode(chunk).frames)
 

@@ -27,6 +27,8 @@ class Measured:
     wall_seconds: float
     peak_bytes: int
     """Proportional set size of them all: what they share counts once."""
+    idle_bytes: int
+    """Of that, what stood before the work began: libraries, most of it torch's."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _measure(method: Method) -> Measured:
     work()
     wall_seconds = time.perf_counter() - started
     cpu_seconds = _cpu_seconds(tree) - before - peak.stop()
-    return Measured(cpu_seconds, wall_seconds, peak.peak_bytes)
+    return Measured(cpu_seconds, wall_seconds, peak.peak_bytes, peak.idle_bytes)
 
 
 def _cpu_seconds(tree: psutil.Process) -> float:
@@ -109,8 +111,8 @@ class _PeakMemory:
     """Watches from a thread, whose own CPU time is taken off again."""
 
     def __init__(self, tree: psutil.Process) -> None:
-        self.peak_bytes = 0
         self._tree = tree
+        self.idle_bytes = self.peak_bytes = self._now_bytes()
         self._cpu_seconds = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -123,9 +125,12 @@ class _PeakMemory:
 
     def _watch(self) -> None:
         while not self._stopped.wait(1 / SAMPLES_PER_SECOND):
-            total = 0
-            for process in (self._tree, *self._tree.children(recursive=True)):
-                with suppress(psutil.Error):
-                    total += process.memory_full_info().pss
-            self.peak_bytes = max(self.peak_bytes, total)
+            self.peak_bytes = max(self.peak_bytes, self._now_bytes())
             self._cpu_seconds = time.thread_time()
+
+    def _now_bytes(self) -> int:
+        total = 0
+        for process in (self._tree, *self._tree.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        return total

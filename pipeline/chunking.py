@@ -24,6 +24,9 @@ SHORTEST_CHUNK_SECONDS = 2.0
 """Chunks are not cut shorter than this, nor shorter than twice their overlap, for the sake of a budget."""
 PTS_TOLERANCE_SECONDS = 1e-6
 """Below any container's clock tick; absorbs the rounding of pts x time_base."""
+KEY_FRAME_SHARE = 0.1
+"""Of the way from one chunk to the next: a chunk starts this much earlier for the sake of a key frame, and no more, so
+that there are at most a ninth more chunks."""
 COUNT_ROUNDING = 1e-6
 """Absorbs the rounding of rate x time."""
 
@@ -50,14 +53,16 @@ def plan_chunks(
 ) -> ChunkPlan:
     """Cuts `video`, whose frames are shown at `pts_seconds` (N,), into chunks that fit `budget`.
 
-    With a `packet_index` each chunk also says which packets its frames can be had from.
+    With a `packet_index` each chunk also says which packets its frames can be had from, and starts at a key frame where
+    one is near: then nothing before it is decoded for its sake.
 
     Raises InvalidRequest when the range is empty, or when not even a pair of frames fits.
     """
     start, stop = _range(video, request)
     asked_fps = _asked_fps(request, stop - start)
     cut = _cut(video, request, budget, asked_fps, stop - start)
-    spans = _spans(start, stop, cut, request.chunk_overlap_seconds, max_chunks)
+    key_seconds = pts_seconds[packet_index.key_frames] if packet_index else np.empty(0)
+    spans = _spans(start, stop, cut, request.chunk_overlap_seconds, key_seconds, max_chunks)
     chunks = tuple(_chunk(i, span, video, pts_seconds, request, cut, packet_index) for i, span in enumerate(spans))
     return ChunkPlan(
         video=video,
@@ -139,12 +144,22 @@ def _size(video: VideoInfo, sampling: FrameSampling, num_frames: int) -> tuple[i
     )
 
 
-def _spans(start: float, stop: float, cut: _Cut, overlap_seconds: float, max_chunks: int) -> list[tuple[float, float]]:
+def _spans(
+    start: float,
+    stop: float,
+    cut: _Cut,
+    overlap_seconds: float,
+    key_seconds: NDArray[np.float64],
+    max_chunks: int,
+) -> list[tuple[float, float]]:
+    """(start, stop) of each chunk. All but the last overlap the next one by `overlap_seconds`; none is longer than
+    asked but for a rest too short for a pair of frames, which joins the chunk before it.
+    """
     stride = cut.duration_seconds - overlap_seconds
-    # A rest too short for a pair of frames joins the chunk before it.
     shortest_rest = TEMPORAL_PATCH / cut.fps
     spans: list[tuple[float, float]] = []
-    while not spans or spans[-1][1] < stop:
+    chunk_start = start
+    while True:
         if len(spans) == max_chunks:
             raise InvalidRequest(
                 f"{stop - start:.0f} s of video in chunks of {cut.duration_seconds:g} s with {overlap_seconds:g} s "
@@ -152,10 +167,20 @@ def _spans(start: float, stop: float, cut: _Cut, overlap_seconds: float, max_chu
                 "video_start and video_end.",
                 param="chunk_duration",
             )
-        chunk_start = start + len(spans) * stride
-        chunk_stop = chunk_start + cut.duration_seconds
-        spans.append((chunk_start, stop if stop - chunk_stop < shortest_rest else chunk_stop))
-    return spans
+        next_start = chunk_start + stride
+        if stop - (next_start + overlap_seconds) < shortest_rest:
+            return [*spans, (chunk_start, stop)]
+        next_start = _at_key_frame(next_start, stride * KEY_FRAME_SHARE, key_seconds)
+        spans.append((chunk_start, next_start + overlap_seconds))
+        chunk_start = next_start
+
+
+def _at_key_frame(seconds: float, tolerance_seconds: float, key_seconds: NDArray[np.float64]) -> float:
+    """The last key frame at `seconds` or, by no more than the tolerance, before; `seconds` where there is none."""
+    place = int(np.searchsorted(key_seconds, seconds + PTS_TOLERANCE_SECONDS)) - 1
+    if place >= 0 and key_seconds[place] >= seconds - tolerance_seconds:
+        return float(key_seconds[place])
+    return seconds
 
 
 def _chunk(

@@ -49,6 +49,11 @@ class PacketIndex:
         return tuple(self._run(first, last) for first, last in self._joined(sorted(last_needed.items())))
 
     @cached_property
+    def key_frames(self) -> NDArray[np.int64]:
+        """(K,) of the frames in display order, those at which decoding may start, ascending."""
+        return np.sort(np.searchsorted(self.pts_ticks[self._places], self.pts_ticks[self.key_places]))
+
+    @cached_property
     def _places(self) -> NDArray[np.int64]:
         """(N,) of the frames in display order."""
         return np.argsort(self.pts_ticks, kind="stable")

@@ -124,7 +124,7 @@ def test_positions_are_those_of_the_library(
     library_model: Qwen3VLModel, tokenizer: Tokenizer, noise_reel: ReelMaker, size_px: tuple[int, int], seed: int
 ) -> None:
     maker = ExampleMaker(tokenizer, [noise_reel(height_px=size_px[0], width_px=size_px[1])])
-    batch = maker.chunk_batch(np.random.default_rng(seed), most_pairs=8, tokens=700)
+    batch = maker.chunk_batch(np.random.default_rng(seed), (2, 8), tokens=700)
     assert batch.input_ids.shape[0] > 1
     is_pad = batch.input_ids == tokenizer.token_to_id(VIDEO_PAD)
     assert int(is_pad.sum()) == batch.pixels.shape[0] // 4  # type: ignore[union-attr]
@@ -250,7 +250,7 @@ def test_every_control_token_is_one_token(tokenizer: Tokenizer) -> None:
 def batch_of(maker: ExampleMaker, kind: str, seed: int) -> Batch:
     rng = np.random.default_rng(seed)
     if kind == "chunk":
-        return maker.chunk_batch(rng, most_pairs=12, tokens=1500)
+        return maker.chunk_batch(rng, (2, 12), tokens=1500)
     return maker.merge_batch(rng, most_seconds=120, tokens=1500)
 
 
@@ -287,7 +287,7 @@ def test_a_batch_has_one_frame_size_and_about_the_tokens_asked_for(tokenizer: To
     maker = ExampleMaker(tokenizer, reels)
     seen = set()
     for seed in range(12):
-        batch = maker.chunk_batch(np.random.default_rng(seed), most_pairs=20, tokens=2000)
+        batch = maker.chunk_batch(np.random.default_rng(seed), (2, 20), tokens=2000)
         assert batch.grid_thw is not None
         seen |= {(rows * 16, columns * 16) for _, rows, columns in batch.grid_thw.tolist()}
         assert len({tuple(grid[1:]) for grid in batch.grid_thw.tolist()}) == 1

@@ -21,7 +21,7 @@ from tools.demo_model.training import loss_and_hits
 def batches(maker: ExampleMaker, kind: str) -> list[Batch]:
     rngs = [np.random.default_rng(seed) for seed in range(12)]
     if kind == "chunk":
-        return [maker.chunk_batch(rng, most_pairs=16, tokens=1500) for rng in rngs]
+        return [maker.chunk_batch(rng, (2, 16), tokens=1500) for rng in rngs]
     return [maker.merge_batch(rng, most_seconds=200, tokens=1500) for rng in rngs]
 
 

@@ -43,7 +43,7 @@ def one_thread() -> object:
 @pytest.fixture(scope="module")
 def chunk_batch(maker: ExampleMaker) -> Batch:
     """Several videos of different lengths."""
-    batch = maker.chunk_batch(np.random.default_rng(1), most_pairs=6, tokens=300)
+    batch = maker.chunk_batch(np.random.default_rng(1), (2, 6), tokens=300)
     assert batch.grid_thw is not None and len(batch.grid_thw) > 1
     return batch
 

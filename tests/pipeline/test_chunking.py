@@ -14,6 +14,7 @@ from qwen_vl_utils import vision_process as qwen
 
 from pipeline.chunking import plan_chunks
 from pipeline.errors import InvalidRequest
+from pipeline.packet_index import PacketIndex
 from pipeline.types import ChunkingRequest, ChunkPlan, FrameSampling, TokenBudget, VideoInfo
 from pipeline.visual_tokens import (
     DEFAULT_MAX_PIXELS,
@@ -71,10 +72,19 @@ def plan(
     request: ChunkingRequest = REQUEST,
     budget: TokenBudget = ROOMY,
     max_chunks: int = 5000,
+    packet_index: PacketIndex | None = None,
     **sampling: float | None,
 ) -> ChunkPlan:
     request = replace(request, frame_sampling=replace(request.frame_sampling, **sampling))  # type: ignore[arg-type]
-    return plan_chunks(video.info, video.pts_seconds, request, budget, max_chunks=max_chunks)
+    return plan_chunks(
+        video.info, video.pts_seconds, request, budget, max_chunks=max_chunks, packet_index=packet_index
+    )
+
+
+def keys_at(video: Video, seconds: list[float]) -> PacketIndex:
+    """The packets of `video` in display order, a tick for each, with key frames at `seconds`."""
+    places = np.searchsorted(video.pts_seconds, np.array(seconds) - 1e-6)
+    return PacketIndex(np.arange(len(video.pts_seconds)), places, places)
 
 
 def spans(planned: ChunkPlan) -> list[tuple[float, float]]:
@@ -114,6 +124,30 @@ def test_without_overlap_each_frame_is_in_one_chunk() -> None:
 )
 def test_a_tail_too_short_for_a_pair_joins_the_last_chunk(num_frames: int, last: tuple[float, float]) -> None:
     assert spans(plan(Video.steady(num_frames)))[-1] == pytest.approx(last)
+
+
+def test_chunks_start_at_a_key_frame_that_is_near() -> None:
+    video = Video.steady(25 * 200)
+    index = keys_at(video, [0.0, 53.0, 108.0, 110.9, 111.0, 160.0])
+    # 53.0 is within a tenth of 58 s before it; of three near 111 s the last one; 160 s is too far from 169 s.
+    assert spans(plan(video, packet_index=index)) == [(0, 55), (53, 113), (111, 171), (169, 200)]
+
+
+def test_a_key_frame_makes_no_chunk_longer() -> None:
+    video = Video.steady(25 * 200)
+    assert spans(plan(video, packet_index=keys_at(video, [0.0, 58.1, 116.04]))) == spans(plan(video))
+
+
+def test_a_rest_that_joins_the_last_chunk_joins_it_beside_a_key_frame_too() -> None:
+    video = Video.steady(25 * 60 + 24)
+    assert spans(plan(video, packet_index=keys_at(video, [0.0, 57.0]))) == [(0, 60.96)]
+
+
+def test_a_chunk_that_starts_at_a_key_frame_needs_nothing_before_it() -> None:
+    video = Video.steady(25 * 200)
+    index = keys_at(video, [0.0, 50.0, 56.0, 100.0, 112.0, 150.0])
+    for chunk in plan(video, packet_index=index).chunks[1:3]:
+        assert chunk.packet_runs[0].first_pts_ticks == round(chunk.start_seconds * 25)
 
 
 def test_a_short_video_is_one_chunk() -> None:

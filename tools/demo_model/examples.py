@@ -85,11 +85,12 @@ class ExampleMaker:
         self._sizes = sorted(self._by_size)
         self._size_shares = np.array([len(self._by_size[size]) for size in self._sizes]) / len(reels)
 
-    def chunk_batch(self, rng: np.random.Generator, *, most_pairs: int, tokens: int) -> Batch:
-        """Examples of one frame size, of nearly one length, about `tokens` tokens in all."""
+    def chunk_batch(self, rng: np.random.Generator, pairs_range: tuple[int, int], *, tokens: int) -> Batch:
+        """Examples of one frame size, of nearly one length out of `pairs_range`, about `tokens` tokens in all."""
         height, width = self._sizes[int(rng.choice(len(self._sizes), p=self._size_shares))]
         pair_tokens = frame_pair_tokens(height, width) + 6
-        pairs = int(rng.integers(2, most_pairs + 1))
+        fewest, most = pairs_range
+        pairs = int(rng.integers(fewest, most + 1))
         count = max(1, min(48, tokens // (pairs * pair_tokens + 60)))
         return self._batch([self._chunk_example(rng, (height, width), pairs) for _ in range(count)])
 

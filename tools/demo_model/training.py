@@ -46,9 +46,16 @@ HINTS_SHARE = 0.3
 CHUNK_TOKENS, MERGE_TOKENS = 5_000, 4_000
 """Per step, about."""
 MERGE_SHARE = 0.4
+FEWEST_PAIRS = 2
 SHORTEST_CURRICULUM_PAIRS = 10
 SHORT_STEPS, GROWING_STEPS = 800, 3_000
 """Examples stay short until the model has learned to copy, then grow to the longest."""
+LONG_CHUNKS_FROM_STEP = 13_000
+LONG_CHUNKS_SHARE = 0.6
+"""Of the batches from that step on: what is learned last is a chunk of a minute with ten scenes and more, and among
+lengths drawn evenly it is one example in a hundred."""
+FEWEST_LONG_PAIRS = 50
+LONG_CHUNK_TOKENS = 7_000
 QUERIES_PER_BLOCK = 256
 LOADERS = max(1, min(8, (os.cpu_count() or 1) - 1))
 SAVE_EVERY_STEPS = 250
@@ -68,11 +75,13 @@ class Schedule:
 
     def batch(self, step: int, maker: ExampleMaker) -> Batch:
         rng = np.random.default_rng([step, 7])
+        if step >= LONG_CHUNKS_FROM_STEP and rng.random() < LONG_CHUNKS_SHARE:
+            return maker.chunk_batch(rng, (FEWEST_LONG_PAIRS, LONGEST_CHUNK_PAIRS), tokens=LONG_CHUNK_TOKENS)
         grown = min(1.0, max(0.0, (step - SHORT_STEPS) / GROWING_STEPS))
         if rng.random() < MERGE_SHARE:
             return maker.merge_batch(rng, most_seconds=40 + 580 * grown, tokens=MERGE_TOKENS)
         pairs = round(SHORTEST_CURRICULUM_PAIRS + (LONGEST_CHUNK_PAIRS - SHORTEST_CURRICULUM_PAIRS) * grown)
-        return maker.chunk_batch(rng, most_pairs=pairs, tokens=CHUNK_TOKENS)
+        return maker.chunk_batch(rng, (FEWEST_PAIRS, pairs), tokens=CHUNK_TOKENS)
 
 
 class Batches(IterableDataset[Batch]):
