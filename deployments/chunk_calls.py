@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
+from dataclasses import replace
 
 from ray.serve.handle import DeploymentHandle
 
 from deployments.calls import INTERNAL_ERROR, TextRelay, deadline, relay_through, with_retries
 from deployments.config import AnalysisSettings
+from deployments.decoded_chunks import DecodedChunks, chunk_key
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import LongtakeError
 from pipeline.prompting import chunk_prompt
@@ -26,6 +28,7 @@ class ChunkCalls:
         vision_language_model: DeploymentHandle,
         settings: AnalysisSettings,
         frames_in_flight_bytes: int,
+        frames_kept_bytes: int,
     ) -> None:
         # Frames go by reference whatever Serve's default is: its gRPC path copies, and refuses more than 4 MB.
         self._frame_decoder = frame_decoder.options(_by_reference=True)
@@ -33,6 +36,7 @@ class ChunkCalls:
         self._stream_answer = vision_language_model.options(_by_reference=True, stream=True).stream_answer
         self._settings = settings
         self._frames_in_flight = ByteBudget(frames_in_flight_bytes)
+        self._decoded = DecodedChunks(frames_kept_bytes)
 
     async def answer(
         self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None = None
@@ -64,14 +68,22 @@ class ChunkCalls:
 
     async def _attempt(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkText:
         prompt = chunk_prompt(job.prompt, chunk, num_chunks=len(plan.chunks))
+        key = chunk_key(plan.video, chunk)
         async with deadline(self._settings.chunk_timeout_seconds, f"Chunk {chunk.index}"):
-            frames = self._frame_decoder.decode.remote(job.source, plan.video, chunk)
+            kept = self._decoded.get(key)
+            frames = kept or self._frame_decoder.decode.remote(job.source, plan.video, chunk)
             ask = self._answer if relay is None else self._stream_answer
             answer = ask.remote(frames, prompt, job.token_sampling)
             try:
                 text: ChunkText = await (answer if relay is None else relay_through(relay, answer))
-                return text
-            except asyncio.CancelledError:
-                answer.cancel()
-                frames.cancel()
+            except BaseException as error:
+                self._decoded.drop(key)  # perhaps it was lost with its node
+                if isinstance(error, asyncio.CancelledError):
+                    answer.cancel()
+                    if not kept:  # else others may be waiting for it
+                        frames.cancel()
                 raise
+        if kept:
+            return replace(text, decode=text.decode.reused())
+        self._decoded.put(key, frames, chunk.frame_bytes)
+        return text

@@ -19,6 +19,9 @@ class AnalysisSettings(Settings):
     frames_in_flight_bytes: int | None = Field(default=None, gt=0)
     """Decoded frames that one Orchestrator replica lets exist at once. None: a share of the object store that
     leaves room for as many again, since objects are freed some seconds after their last use."""
+    frames_kept_bytes: int | None = Field(default=None, ge=0)
+    """Decoded frames that one Orchestrator replica keeps for the next question about them. None: a share of the object
+    store; 0: none."""
     max_chunks: int = Field(default=5000, ge=1)
     chunk_attempts: int = Field(default=4, ge=1)
     """A chunk is decoded and asked about again when a replica was lost, up to this many times in all."""

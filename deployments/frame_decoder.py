@@ -1,4 +1,4 @@
-"""FrameDecoder: from a chunk of the plan to its frames."""
+"""FrameDecoder: from a chunk of the plan to its pixels as the engine takes them."""
 
 import asyncio
 import os
@@ -11,8 +11,9 @@ from pipeline.config import DecodingSettings, SourceSettings
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.isolation import GivenUp
+from pipeline.patches import prepared_chunk
 from pipeline.sources import VideoLibrary
-from pipeline.types import Chunk, DecodedFrames, VideoInfo, VideoSource
+from pipeline.types import Chunk, PreparedChunk, VideoInfo, VideoSource
 
 
 class FrameDecoder:
@@ -31,8 +32,8 @@ class FrameDecoder:
         self._order = decoding.backend_order
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
 
-    async def decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk) -> DecodedFrames:
-        """The chunk's frames. The caller hands the reference on and never reads it.
+    async def decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk) -> PreparedChunk:
+        """The chunk's frames, in patches. The caller hands the reference on and never reads it.
 
         Raises DecodeFailed when no frame can be had, SourceError when the video is gone or is another one by now.
         Cancelled, it ends within a moment: FFmpeg cannot be asked to stop, but its process can be killed.
@@ -49,9 +50,9 @@ class FrameDecoder:
         self._thread.shutdown(cancel_futures=True)
         self._process.close()
 
-    def _decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk, given_up: GivenUp) -> DecodedFrames:
+    def _decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk, given_up: GivenUp) -> PreparedChunk:
         with (
             self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
             closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, given_up)) as backends,
         ):
-            return ChunkDecoder(backends, self._order).decode(chunk)
+            return prepared_chunk(ChunkDecoder(backends, self._order).decode(chunk), video.fingerprint)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deployments.config import AUTO_MODEL, AppSettings
+from pipeline.patches import MOST_SEGMENTS
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
 GPU_MODEL = "Qwen/Qwen3-VL-8B-Instruct-FP8"
@@ -129,10 +130,8 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "tensor_parallel_size": settings.tensor_parallel_size,
         # Left unset, vLLM picks `ray` inside a placement group without saying so.
         "distributed_executor_backend": "mp" if settings.tensor_parallel_size > 1 else "uni",
-        "limit_mm_per_prompt": {"image": 0, "video": 1},
-        # Frames leave FrameDecoder at the model's size; vLLM's own resize would shrink long chunks again, unseen.
-        "mm_processor_kwargs": {"do_resize": False, "cap_pixels_per_frame": False},
-        # Chunks hardly repeat, and a cache that two processes mirror costs a copy of each.
+        "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
+        # The processor is passed by (engine_inputs.py), and so is its cache, which two processes would mirror.
         "mm_processor_cache_gb": 0,
     }
     if on_gpu:

@@ -29,8 +29,9 @@ from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget,
 
 logger = logging.getLogger("ray.serve")
 
-OBJECT_STORE_SHARE = 0.4
-"""Objects are freed 1.5 to 3 s after their last use, so nearly as many again must fit in."""
+IN_FLIGHT_SHARE, KEPT_SHARE = 0.35, 0.2
+"""Of the object store. Objects are freed 1.5 to 3 s after their last use, so that nearly as many as are in flight must
+fit in again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,15 @@ class Orchestrator:
         aggregator: DeploymentHandle,
         settings: AnalysisSettings,
     ) -> None:
-        frames_in_flight_bytes = settings.frames_in_flight_bytes or _share_of_object_store()
-        self._chunks = ChunkCalls(frame_decoder, vision_language_model, settings, frames_in_flight_bytes)
+        store_bytes = _object_store_bytes()
+        in_flight_bytes, kept_bytes = settings.frames_in_flight_bytes, settings.frames_kept_bytes
+        self._chunks = ChunkCalls(
+            frame_decoder,
+            vision_language_model,
+            settings,
+            int(store_bytes * IN_FLIGHT_SHARE) if in_flight_bytes is None else in_flight_bytes,
+            int(store_bytes * KEPT_SHARE) if kept_bytes is None else kept_bytes,
+        )
         self._chunker = chunker
         self._engine = vision_language_model
         self._aggregator = aggregator.options(stream=True)
@@ -187,7 +195,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
     )
 
 
-def _share_of_object_store() -> int:
-    """Of the smallest node's: a chunk's frames are on one node at a time."""
+def _object_store_bytes() -> float:
+    """Of the smallest node: a chunk's frames are on one node at a time."""
     stores = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["Alive"]]
-    return int(min(store for store in stores if store) * OBJECT_STORE_SHARE)
+    return float(min(store for store in stores if store))

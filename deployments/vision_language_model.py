@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from deployments.calls import end_of
 from deployments.model_choice import ModelChoice
 from pipeline.errors import EngineDied
-from pipeline.types import ChunkText, DecodedFrames, Generation, Prompt, TextDelta, TokenSampling
+from pipeline.types import ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling
 
 logger = logging.getLogger("ray.serve")
 
@@ -35,17 +35,17 @@ class VisionLanguageModel:
         """Tokens that prompt, frames and generated text share."""
         return self._engine.max_model_len
 
-    async def answer(self, frames: DecodedFrames, prompt: Prompt, token_sampling: TokenSampling) -> ChunkText:
+    async def answer(self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling) -> ChunkText:
         """What the model says about one chunk. Raises EngineFailed."""
-        return await end_of(self.stream_answer(frames, prompt, token_sampling))
+        return await end_of(self.stream_answer(chunk, prompt, token_sampling))
 
     async def stream_answer(
-        self, frames: DecodedFrames, prompt: Prompt, token_sampling: TokenSampling
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling
     ) -> AsyncIterator[TextDelta | ChunkText]:
         """The same, passed on while it is written."""
         async with _exit_without_engine():
-            async for piece in self._engine.generate(prompt, token_sampling, frames):
-                yield ChunkText(piece, frames.report) if isinstance(piece, Generation) else piece
+            async for piece in self._engine.generate(prompt, token_sampling, chunk):
+                yield ChunkText(piece, chunk.report) if isinstance(piece, Generation) else piece
 
     async def generate(self, prompt: Prompt, token_sampling: TokenSampling) -> AsyncIterator[TextDelta | Generation]:
         """Text from text, passed on while it is written. Raises EngineFailed."""

@@ -6,7 +6,7 @@ Intervals are half-open, `[start_seconds, stop_seconds)`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,6 +204,11 @@ class DecodeReport:
     decode_seconds: float
     is_damaged: bool = False
     """Whether FFmpeg reported damage over it: it conceals what it can, so that a frame may show what never was."""
+    is_reused: bool = False
+    """Whether it was decoded for a question before this one."""
+
+    def reused(self) -> DecodeReport:
+        return replace(self, decode_seconds=0.0, is_reused=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,9 +216,31 @@ class DecodedFrames:
     """The frames of one chunk, at the model's size."""
 
     frames: NDArray[np.uint8]
-    """(T, H, W, 3) RGB; read-only once it has passed through the object store."""
+    """(T, H, W, 3) RGB."""
     pts_seconds: NDArray[np.float64]
     """(T,), the times the model is told; a frame already on the screen when its chunk starts has the chunk's start."""
+    report: DecodeReport
+
+
+@dataclass(frozen=True, eq=False)
+class VideoSegment:
+    """Some seconds of a chunk as the engine takes them: a video of its own, in one prompt with its neighbours."""
+
+    patches: NDArray[np.uint8]
+    """(pairs x patch rows x patch columns, 1536): a patch of a pair of frames in each row, in the processor's order."""
+    grid: tuple[int, int, int]
+    """Pairs of frames, rows and columns of patches."""
+    pair_seconds: tuple[float, ...]
+    """The time that the model is told for each pair."""
+    content_id: str
+    """The same for the same pixels: by it the engine knows again what it has seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedChunk:
+    """The frames of a chunk, ready for the engine."""
+
+    segments: tuple[VideoSegment, ...]
     report: DecodeReport
 
 
@@ -238,13 +265,19 @@ class Note:
 class TokenUsage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the prompt's: those that the engine still had from a prompt before."""
 
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
-        return TokenUsage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+        return TokenUsage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
 
 
 @dataclass(frozen=True)

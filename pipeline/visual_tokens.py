@@ -24,6 +24,8 @@ DEFAULT_MAX_PIXELS = MAX_FRAME_TOKENS * FACTOR_PX**2
 IMAGE_MIN_PIXELS, IMAGE_MAX_PIXELS = 4 * FACTOR_PX**2, 16384 * FACTOR_PX**2
 DEFAULT_TOTAL_PIXELS = int(128_000 * FACTOR_PX**2 * 0.9)
 
+MAX_FRAMES = 768
+"""The most frames fetch_video takes, and here the most in a chunk."""
 DEFAULT_MIN_FRAMES = 4
 """The fewest frames fetch_video takes, where the range has as many."""
 

@@ -16,10 +16,10 @@ from pipeline.visual_tokens import (
     DEFAULT_TOTAL_PIXELS,
     FACTOR_PX,
     MAX_ASPECT_RATIO,
+    MAX_FRAMES,
 )
 
 DEFAULT_FPS = 2.0
-MAX_FRAMES_PER_CHUNK = 768
 MAX_SIDE_PX = 8192
 
 
@@ -43,11 +43,11 @@ class AnalysisOptions(BaseModel):
     """Seconds that neighbouring chunks share."""
     fps: float | None = Field(default=None, gt=0, le=60)
     """Frames looked at per second of video: 2 where neither fps nor nframes is given."""
-    nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES_PER_CHUNK)
+    nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES)
     """Frames looked at in each chunk, instead of fps."""
-    min_frames: int = Field(default=DEFAULT_MIN_FRAMES, ge=2, le=MAX_FRAMES_PER_CHUNK)
+    min_frames: int = Field(default=DEFAULT_MIN_FRAMES, ge=2, le=MAX_FRAMES)
     """Frames looked at in each chunk at least, where fps is given and the video has as many."""
-    max_frames_per_chunk: int = Field(default=MAX_FRAMES_PER_CHUNK, ge=2, le=MAX_FRAMES_PER_CHUNK)
+    max_frames_per_chunk: int = Field(default=MAX_FRAMES, ge=2, le=MAX_FRAMES)
     min_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
     """Per frame; the server's default suits its model."""
     max_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)

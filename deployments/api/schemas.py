@@ -56,8 +56,12 @@ class ChunkResultBody(Schema):
     degraded: bool
     """Whether the video is damaged between start_time and end_time: frames are missing, or may be wrong."""
     decoder: str | None
+    decode_reused: bool
+    """Whether the frames were still there from a question before."""
     attempts: int
     prompt_tokens: int
+    cached_tokens: int
+    """Of prompt_tokens: those that the engine still had."""
     completion_tokens: int
     finish_reason: str | None
     error: FailureBody | None
@@ -81,8 +85,10 @@ class ChunkResultBody(Schema):
             missing_frames=[round(seconds, 3) for seconds in decode.missing_pts_seconds] if decode else [],
             degraded=bool(decode and (decode.is_damaged or decode.missing_pts_seconds)),
             decoder=decode.backend if decode else None,
+            decode_reused=bool(decode and decode.is_reused),
             attempts=answer.attempts,
             prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
             completion_tokens=usage.completion_tokens,
             finish_reason=generation.finish_reason if generation else None,
             error=FailureBody(type=answer.failure.type, message=answer.failure.message) if answer.failure else None,
@@ -112,10 +118,16 @@ class CoverageBody(Schema):
         )
 
 
+class PromptTokensBody(Schema):
+    cached_tokens: int
+    """Those that the engine still had from a prompt before."""
+
+
 class UsageBody(Schema):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensBody
 
     @classmethod
     def of(cls, usage: TokenUsage) -> "UsageBody":
@@ -123,6 +135,7 @@ class UsageBody(Schema):
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             total_tokens=usage.total_tokens,
+            prompt_tokens_details=PromptTokensBody(cached_tokens=usage.cached_tokens),
         )
 
 

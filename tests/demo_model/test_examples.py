@@ -19,6 +19,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 from transformers.models.qwen3_vl.video_processing_qwen3_vl import Qwen3VLVideoProcessor
 
+from pipeline.patches import patchify
 from pipeline.prompting import OVERLAP_RULE
 from pipeline.types import Prompt
 from tools.demo_model import footage as footage_module
@@ -31,7 +32,7 @@ from tools.demo_model.checkpoint import (
     new_model,
     write_checkpoint,
 )
-from tools.demo_model.examples import IGNORED, Batch, ExampleMaker, patchify
+from tools.demo_model.examples import IGNORED, Batch, ExampleMaker
 from tools.demo_model.footage import (
     FRAMES_PER_SCENE,
     SCENES_PER_REEL,

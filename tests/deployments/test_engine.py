@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ import pytest_asyncio
 
 from deployments.config import AppSettings
 from deployments.model_choice import choose_model
+from pipeline import patches
 from pipeline.config import DecodingSettings
 from pipeline.errors import EngineFailed
-from pipeline.types import DecodedFrames, DecodeReport, Generation, Prompt, TextDelta, TokenSampling
+from pipeline.patches import prepared_chunk
+from pipeline.types import DecodedFrames, DecodeReport, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling
 from tools.demo_model.checkpoint import make_tokenizer
 from tools.demo_model.examples import ExampleMaker
 from tools.demo_model.footage import Footage, Reel, stamps
@@ -50,8 +53,8 @@ async def engine() -> AsyncIterator[Engine]:
         engine.shutdown()
 
 
-def frames_at(*pts_seconds: float, height_px: int = 64) -> DecodedFrames:
-    noise = np.random.default_rng(0).integers(0, 256, (len(pts_seconds), height_px, 96, 3), dtype=np.uint8)
+def frames_at(*pts_seconds: float) -> DecodedFrames:
+    noise = np.random.default_rng(0).integers(0, 256, (len(pts_seconds), 64, 96, 3), dtype=np.uint8)
     noise.flags.writeable = False  # as it comes out of the object store
     report = DecodeReport(len(pts_seconds), (), "none", None, 0.0)
     return DecodedFrames(noise, np.array(pts_seconds), report)
@@ -65,13 +68,12 @@ async def generate(engine: Engine, *arguments: Any) -> Generation:
 
 async def prompt_token_ids(engine: Engine, frames: DecodedFrames, prompt: Prompt = PROMPT) -> list[int]:
     """What the model is really given."""
-    from vllm.renderers.inputs.preprocess import parse_model_prompt
+    return token_ids(engine, prompt, prepared_chunk(frames, "noise"))
 
-    llm = engine._llm
-    (rendered,) = await llm.renderer.render_cmpl_async(
-        [parse_model_prompt(llm.model_config, engine._model_prompt(prompt, frames))]
-    )
-    return list(rendered["prompt_token_ids"])
+
+def token_ids(engine: Engine, prompt: Prompt, chunk: PreparedChunk) -> list[int]:
+    engine_input: Any = engine._inputs.video(prompt, chunk)
+    return list(engine_input["prompt_token_ids"])
 
 
 async def prompt_text(engine: Engine, frames: DecodedFrames) -> str:
@@ -111,8 +113,8 @@ async def test_the_template_is_qwens(engine: Engine) -> None:
 
 
 async def test_the_same_seed_gives_the_same_text_and_another_one_may_not(engine: Engine) -> None:
-    frames = frames_at(0.0, 0.5, 1.0, 1.5)
-    texts = [(await generate(engine, PROMPT, replace(SAMPLING, seed=seed), frames)).text for seed in (*range(8), 0)]
+    chunk = prepared_chunk(frames_at(0.0, 0.5, 1.0, 1.5), "noise")
+    texts = [(await generate(engine, PROMPT, replace(SAMPLING, seed=seed), chunk)).text for seed in (*range(8), 0)]
     assert texts[0] == texts[-1]
     assert len(set(texts)) > 1
 
@@ -124,8 +126,8 @@ async def test_frames_matter(engine: Engine) -> None:
     renderer = Renderer(96, 96)
     for scenes in ([first] * 4, [second] * 4):
         shown = np.stack([renderer.frame(scene, scene.start_seconds) for scene in scenes])
-        frames = replace(frames_at(*pts), frames=shown)
-        (event,) = heard((await generate(engine, Prompt(LIST_PROMPT), GREEDY, frames)).text)
+        chunk = prepared_chunk(replace(frames_at(*pts), frames=shown), scenes[0].colour)
+        (event,) = heard((await generate(engine, Prompt(LIST_PROMPT), GREEDY, chunk)).text)
         assert event.content == (scenes[0].colour, scenes[0].shape)
 
 
@@ -137,6 +139,56 @@ async def test_every_decoder_and_codec_gives_the_same_events(engine: Engine, tmp
     assert {one.answer["decoder"] for one in told} == set(DecodingSettings().backend_order)
     first, *others = told
     assert min(agreement(first.events, other.events, step_seconds=STEP_SECONDS) for other in others) >= 0.95, told
+
+
+async def test_a_chunk_in_segments_is_the_chunk_in_one(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = random_film(Split.TEST, 30_001, width_px=96, height_px=96, duration_seconds=40)
+    pts = np.arange(0, 30, 0.5)
+    renderer = Renderer(96, 96)
+    shown = [next(scene for scene in film.scenes if scene.stop_seconds > seconds) for seconds in pts]
+    frames = np.stack([renderer.frame(scene, float(seconds)) for scene, seconds in zip(shown, pts, strict=True)])
+    decoded = replace(frames_at(*pts.tolist()), frames=frames)
+    in_segments = prepared_chunk(decoded, "segments")
+    monkeypatch.setattr(patches, "SEGMENT_PAIRS", len(pts))
+    whole = prepared_chunk(decoded, "whole")
+    assert (len(in_segments.segments), len(whole.segments)) == (2, 1)
+    first, second = [await logprobs(engine, chunk) for chunk in (in_segments, whole)]
+    assert len(first) > 10
+    assert first == second
+
+
+async def logprobs(engine: Engine, chunk: PreparedChunk) -> list[dict[int, float]]:
+    """Of the likeliest tokens at each place of the answer."""
+    import vllm
+
+    params = vllm.SamplingParams(max_tokens=64, temperature=0.0, logprobs=3)
+    async for output in engine._llm.generate(engine._inputs.video(Prompt(LIST_PROMPT), chunk), params, uuid4().hex):
+        last = output.outputs[0].logprobs
+    assert last is not None
+    return [{token: entry.logprob for token, entry in place.items()} for place in last]
+
+
+async def test_a_second_question_about_a_chunk_finds_its_tokens(engine: Engine) -> None:
+    chunk = prepared_chunk(frames_at(*np.arange(0, 40, 0.5).tolist()), "asked twice")
+    other = prepared_chunk(frames_at(*np.arange(0, 40, 0.5).tolist()), "another video")
+    cached = [
+        await cached_tokens(engine, prompt, asked)
+        for prompt, asked in ((Prompt("What?"), chunk), (Prompt("And where?"), chunk), (Prompt("And where?"), other))
+    ]
+    num_tokens = len(token_ids(engine, Prompt("What?"), chunk))
+    assert cached[0] == 0
+    assert cached[1] > num_tokens - 200  # whole blocks of 128 are found again
+    assert cached[2] == 0
+
+
+async def cached_tokens(engine: Engine, prompt: Prompt, chunk: PreparedChunk) -> int:
+    """How many of the prompt's tokens the engine still had."""
+    import vllm
+
+    outputs = engine._llm.generate(engine._inputs.video(prompt, chunk), vllm.SamplingParams(max_tokens=1), uuid4().hex)
+    (found,) = {output.num_cached_tokens async for output in outputs}
+    assert found is not None
+    return found
 
 
 async def test_pieces_make_up_the_text(engine: Engine) -> None:
@@ -152,8 +204,10 @@ async def test_pieces_make_up_the_text(engine: Engine) -> None:
 
 
 async def test_frames_of_a_wrong_size_fail_their_request_alone(engine: Engine) -> None:
+    chunk = prepared_chunk(frames_at(0.0, 1.0), "noise")
+    broken = replace(chunk, segments=(replace(chunk.segments[0], grid=(1, 4, 8)),))
     with pytest.raises(EngineFailed):
-        await generate(engine, PROMPT, SAMPLING, frames_at(0.0, 1.0, height_px=50))
+        await generate(engine, PROMPT, SAMPLING, broken)
     assert (await generate(engine, PROMPT, SAMPLING)).usage.completion_tokens > 0
 
 

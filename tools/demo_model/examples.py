@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipeline.frame_sampling import frames_for_fps, sample_indices, sample_indices_in_time
+from pipeline.patches import patchify
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
 from pipeline.types import Chunk, Note, Prompt
-from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH, frame_pair_tokens
+from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, SPATIAL_MERGE, TEMPORAL_PATCH, frame_pair_tokens
 from tools.demo_model.checkpoint import CHAT_TEMPLATE, IM_END, VIDEO_PAD, VISION_END, VISION_START, known_words
 from tools.demo_model.footage import Footage, Reel, splice
 from tools.demo_model.hints import Hint, Hints, as_hints
@@ -225,18 +226,6 @@ def _pair_hints(footage: Footage, places: list[int]) -> list[Hint]:
         shown = starts.get(seconds, shown)
         hints.append(Hint(place, *shown.content, int(seconds) if seconds in starts else None))
     return hints
-
-
-def patchify(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int, int]]:
-    """(T, H, W, 3) into rows of 1536 values in the processor's order, and (pairs, patch rows, patch columns)."""
-    num_frames, height, width, channels = frames.shape
-    pairs, rows, columns = num_frames // TEMPORAL_PATCH, height // PATCH_SIZE_PX, width // PATCH_SIZE_PX
-    blocks = frames.reshape(
-        *(pairs, TEMPORAL_PATCH, rows // SPATIAL_MERGE, SPATIAL_MERGE, PATCH_SIZE_PX),
-        *(columns // SPATIAL_MERGE, SPATIAL_MERGE, PATCH_SIZE_PX, channels),
-    )
-    ordered = blocks.transpose(0, 2, 5, 3, 6, 8, 1, 4, 7)
-    return ordered.reshape(pairs * rows * columns, -1), (pairs, rows, columns)
 
 
 def _random_pts(rng: np.random.Generator, fps: float, most_pairs: int) -> NDArray[np.float64]:

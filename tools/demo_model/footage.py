@@ -18,6 +18,7 @@ from deployments.model_choice import DEMO_DEFAULTS
 from pipeline.config import DecodingSettings
 from pipeline.decoding.backends import OwnBackends
 from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.patches import pair_seconds
 from pipeline.types import Chunk
 from pipeline.visual_tokens import TEMPORAL_PATCH, smart_resize
 from tools.demo_model.language import Event
@@ -139,14 +140,14 @@ def splice(
     shown = np.searchsorted(cuts, pts_seconds, side="right") - 1
     order = _random_order(rng, reel, int(shown[-1]) + 1)
     frames = np.empty((len(pts_seconds), *reel.frames.shape[2:]), np.uint8)
-    pair_seconds = stamps(pts_seconds)
+    stamped = stamps(pts_seconds)
     for place in np.unique(shown):
         at = np.flatnonzero(shown == place)
         scene = order[place]
         offset = int(rng.integers(max(1, FRAMES_PER_SCENE - len(at))))
         frames[at] = reel.frames[scene, (offset + np.arange(len(at))) % FRAMES_PER_SCENE]
-    events = [Event(pair_seconds[pair], *reel.contents[order[place]]) for place, pair in first_pairs(shown)]
-    return Footage(_varied(rng, frames), pair_seconds, tuple(events))
+    events = [Event(stamped[pair], *reel.contents[order[place]]) for place, pair in first_pairs(shown)]
+    return Footage(_varied(rng, frames), stamped, tuple(events))
 
 
 def first_pairs(shown: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -159,9 +160,8 @@ def first_pairs(shown: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 
 def stamps(pts_seconds: NDArray[np.float64]) -> tuple[float, ...]:
-    """The mean time of each pair, as the engine computes and prints it."""
-    seconds = np.round(pts_seconds * 1000) / 1000
-    return tuple(round(float(first + second) / 2, 1) for first, second in seconds.reshape(-1, TEMPORAL_PATCH))
+    """The mean time of each pair, as the engine prints it."""
+    return tuple(round(seconds, 1) for seconds in pair_seconds(pts_seconds))
 
 
 def _random_order(rng: np.random.Generator, reel: Reel, count: int) -> list[int]:

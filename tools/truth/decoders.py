@@ -8,13 +8,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployments.api.options import MAX_FRAMES_PER_CHUNK
 from deployments.config import AppSettings
 from deployments.model_choice import DEMO_DEFAULTS, DEMO_MODEL, choose_model
 from pipeline.chunking import plan_chunks
 from pipeline.config import DecodingSettings, VideoLimits
 from pipeline.decoding.backends import OwnBackends
 from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.patches import prepared_chunk
 from pipeline.probing import probe
 from pipeline.types import (
     Chunk,
@@ -25,7 +25,7 @@ from pipeline.types import (
     TokenBudget,
     TokenSampling,
 )
-from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, DEFAULT_TOTAL_PIXELS
+from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, DEFAULT_TOTAL_PIXELS, MAX_FRAMES
 from tools.demo_model.language import LIST_PROMPT, heard
 from tools.truth.clips import Clip
 from tools.truth.measure import FPS, MAX_TOKENS, Told
@@ -58,7 +58,7 @@ async def told_by(engine: Engine, backend: str, clip: Clip, folder: Path) -> Tol
     path = clip.written(folder)
     with closing(OwnBackends(path)) as backends:
         frames = ChunkDecoder(backends, [backend]).decode(only_chunk(path))
-    async for piece in engine.generate(Prompt(LIST_PROMPT), GREEDY, frames):
+    async for piece in engine.generate(Prompt(LIST_PROMPT), GREEDY, prepared_chunk(frames, path.name)):
         if isinstance(piece, Generation):
             return Told(clip, tuple(heard(piece.text)), {"decoder": frames.report.backend})
     raise AssertionError("a generation ends with its whole text")
@@ -70,13 +70,13 @@ def only_chunk(path: Path) -> Chunk:
     sampling = FrameSampling(
         fps=FPS,
         nframes=None,
-        max_frames_per_chunk=MAX_FRAMES_PER_CHUNK,
+        max_frames_per_chunk=MAX_FRAMES,
         min_pixels=DEMO_DEFAULTS.min_pixels,
         max_pixels=DEMO_DEFAULTS.max_pixels,
         total_pixels=DEFAULT_TOTAL_PIXELS,
         min_frames=DEFAULT_MIN_FRAMES,
     )
     request = ChunkingRequest(video.info.duration_seconds + 1, 0.0, 0.0, None, sampling)
-    budget = TokenBudget(max_model_len=MAX_FRAMES_PER_CHUNK * 100, text_tokens=0)
+    budget = TokenBudget(max_model_len=MAX_FRAMES * 100, text_tokens=0)
     plan = plan_chunks(video.info, video.pts_seconds, request, budget, max_chunks=1, packet_index=video.packet_index)
     return plan.chunks[0]

@@ -54,7 +54,9 @@ CHUNK_RESULT = {
     "degraded": True,
     "decoder": "pyav",
     "attempts": 2,
+    "decode_reused": False,
     "prompt_tokens": 100,
+    "cached_tokens": 0,
     "completion_tokens": 7,
     "finish_reason": "stop",
     "error": None,
@@ -74,7 +76,9 @@ FAILED_RESULT = {
     "degraded": False,
     "decoder": None,
     "attempts": 4,
+    "decode_reused": False,
     "prompt_tokens": 0,
+    "cached_tokens": 0,
     "completion_tokens": 0,
     "finish_reason": None,
     "error": {"type": "decode_failed", "message": "No frame could be decoded."},
@@ -100,7 +104,12 @@ ANALYSIS = {
     "total_successful_chunks": 1,
     "total_processing_time": 6.0,
     "seed": 42,
-    "usage": {"prompt_tokens": 150, "completion_tokens": 20, "total_tokens": 170},
+    "usage": {
+        "prompt_tokens": 150,
+        "completion_tokens": 20,
+        "total_tokens": 170,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    },
 }
 
 

@@ -22,7 +22,12 @@ VIDEO_PART = {"type": "video_url", "video_url": {"url": "https://example.com/cat
 TEXT_PART = {"type": "text", "text": "What happens?"}
 USER = {"role": "user", "content": [VIDEO_PART, TEXT_PART]}
 ASKED: dict[str, Any] = {"model": "longtake-demo", "messages": [USER]}
-USAGE = {"prompt_tokens": 150, "completion_tokens": 20, "total_tokens": 170}
+USAGE = {
+    "prompt_tokens": 150,
+    "completion_tokens": 20,
+    "total_tokens": 170,
+    "prompt_tokens_details": {"cached_tokens": 0},
+}
 IN_LONGTAKE = {name: value for name, value in ANALYSIS.items() if name not in ("model", "aggregated_response", "usage")}
 
 
