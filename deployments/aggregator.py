@@ -18,27 +18,32 @@ class Aggregator:
         self._engine = vision_language_model.options(stream=True)
 
     async def merge(
-        self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int
+        self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int, priority: int
     ) -> AsyncIterator[TextDelta | Merged]:
         """Yields the answer as it is written, then the whole of it. Raises InvalidRequest, EngineFailed."""
         # Results of one level are prompts of the next: two of them must fit, whatever length the client allows.
-        intermediate = replace(token_sampling, max_tokens=min(token_sampling.max_tokens, max_model_len // 8))
+        most_tokens = min(token_sampling.max_tokens, max_model_len // 8)
+        intermediate = replace(token_sampling, max_tokens=most_tokens, num_logprobs=None)
         max_prompt_tokens = max_model_len - token_sampling.max_tokens
         usage, levels = TokenUsage(), 1
         groups = merge_groups(task, max_prompt_tokens=max_prompt_tokens)
         while len(groups) > 1:
-            generations = await asyncio.gather(*(self._generation(group, intermediate) for group in groups))
+            generations = await asyncio.gather(*(self._generation(group, intermediate, priority) for group in groups))
             usage = sum((generation.usage for generation in generations), usage)
             notes = tuple(g.merged(generation.text) for g, generation in zip(groups, generations, strict=True))
             groups = merge_groups(replace(task, notes=notes), max_prompt_tokens=max_prompt_tokens)
             levels += 1
-        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(groups[0].prompt, token_sampling)
+        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(
+            groups[0].prompt, token_sampling, priority
+        )
         async for piece in pieces:
             if isinstance(piece, Generation):
                 yield Merged(piece, usage + piece.usage, levels)
             else:
                 yield piece
 
-    async def _generation(self, task: MergeTask, token_sampling: TokenSampling) -> Generation:
-        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(task.prompt, token_sampling)
+    async def _generation(self, task: MergeTask, token_sampling: TokenSampling, priority: int) -> Generation:
+        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(
+            task.prompt, token_sampling, priority
+        )
         return await end_of(pieces)

@@ -3,20 +3,33 @@
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import Any
 
 import vllm
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.sampling_params import RequestOutputKind
+from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError
+from vllm.outputs import CompletionOutput
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 
 from deployments.engine_inputs import EngineInputs
-from pipeline.errors import EngineDied, EngineFailed
-from pipeline.types import Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, TokenUsage
+from pipeline.errors import EngineBusy, EngineDied, EngineFailed, InvalidRequest
+from pipeline.types import (
+    Generation,
+    JsonFormat,
+    PreparedChunk,
+    Prompt,
+    TextDelta,
+    TokenLogprob,
+    TokenSampling,
+    TokenUsage,
+    WrittenToken,
+)
 
 logger = logging.getLogger("ray.serve")
 
@@ -34,33 +47,53 @@ class Engine:
         self.max_model_len: int = self._llm.model_config.max_model_len
 
     async def generate(
-        self, prompt: Prompt, token_sampling: TokenSampling, chunk: PreparedChunk | None = None
+        self,
+        prompt: Prompt,
+        token_sampling: TokenSampling,
+        chunk: PreparedChunk | None = None,
+        *,
+        priority: int = 0,
     ) -> AsyncIterator[TextDelta | Generation]:
-        """Yields the text as it is written, then the whole of it. Raises EngineFailed, or EngineDied.
+        """Yields the text as it is written, then the whole of it. Lower priorities go first.
 
-        Closing the iterator ends the generation.
+        Raises EngineFailed, EngineBusy or EngineDied. Closing the iterator ends the generation.
         """
         started = time.perf_counter()
+        tokens: list[WrittenToken] = []
         text, num_tokens, prompt_tokens, cached_tokens, finish_reason = "", 0, 0, 0, "stop"
         async with _translated_errors():
             engine_input = self._inputs.text(prompt) if chunk is None else self._inputs.video(prompt, chunk)
-            outputs = self._llm.generate(engine_input, _sampling_params(token_sampling), uuid.uuid4().hex)
+            params = _sampling_params(token_sampling)
+            outputs = self._llm.generate(engine_input, params, uuid.uuid4().hex, priority=priority)
             async for output in outputs:
                 completion = output.outputs[0]
                 num_tokens += len(completion.token_ids)
                 prompt_tokens = len(output.prompt_token_ids or ()) or prompt_tokens
                 cached_tokens = output.num_cached_tokens or cached_tokens
                 finish_reason = completion.finish_reason or finish_reason
+                tokens += _written_tokens(completion, token_sampling.num_logprobs or 0)
                 if completion.text:
                     text += completion.text
                     yield TextDelta(completion.text)
         seconds = time.perf_counter() - started
-        yield Generation(text, finish_reason, TokenUsage(prompt_tokens, num_tokens, cached_tokens), seconds)
+        usage = TokenUsage(prompt_tokens, num_tokens, cached_tokens)
+        asked_for = None if token_sampling.num_logprobs is None else tuple(tokens)
+        yield Generation(text, finish_reason, usage, seconds, asked_for)
 
     async def check_alive(self) -> None:
         """Raises EngineDied when the engine's process is gone."""
         async with _translated_errors():
             await self._llm.check_health()
+
+    def check_token_sampling(self, token_sampling: TokenSampling) -> None:
+        """Raises InvalidRequest for a JSON schema that makes no grammar."""
+        try:
+            validate_xgrammar_grammar(_sampling_params(token_sampling))
+        except ValueError as error:
+            raise InvalidRequest(
+                f"The engine cannot write by this JSON schema: {error} Leave out what it does not know.",
+                param="response_format",
+            ) from error
 
     def shutdown(self) -> None:
         self._llm.shutdown()
@@ -73,8 +106,30 @@ def _sampling_params(token_sampling: TokenSampling) -> vllm.SamplingParams:
         top_p=token_sampling.top_p,
         top_k=token_sampling.top_k,
         seed=token_sampling.seed,
+        presence_penalty=token_sampling.presence_penalty,
+        frequency_penalty=token_sampling.frequency_penalty,
+        stop=list(token_sampling.stop),
+        logprobs=token_sampling.num_logprobs,
+        structured_outputs=_structured(token_sampling.json_format),
         output_kind=RequestOutputKind.DELTA,
     )
+
+
+def _structured(json_format: JsonFormat | None) -> StructuredOutputsParams | None:
+    if json_format is None:
+        return None
+    if json_format.schema is None:
+        return StructuredOutputsParams(json_object=True)
+    return StructuredOutputsParams(json=json_format.schema)
+
+
+def _written_tokens(completion: CompletionOutput, num_likeliest: int) -> Iterator[WrittenToken]:
+    for token_id, place in zip(completion.token_ids, completion.logprobs or (), strict=False):
+        if place is None:
+            continue
+        by_rank = sorted(place.items(), key=lambda entry: -entry[1].logprob)
+        told = {token: TokenLogprob(entry.decoded_token or "", entry.logprob) for token, entry in by_rank}
+        yield WrittenToken(told[token_id], tuple(told.values())[:num_likeliest])
 
 
 @asynccontextmanager
@@ -84,6 +139,8 @@ async def _translated_errors() -> AsyncIterator[None]:
         yield
     except EngineFailed:
         raise
+    except (QueueOverflowError, MaxQueuedTokensError) as error:
+        raise EngineBusy("The engine's queue is full; come again in some seconds.") from error
     except EngineDeadError as error:
         raise EngineDied("The engine died; try again later.") from error
     except Exception as error:

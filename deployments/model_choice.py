@@ -131,6 +131,10 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         # Left unset, vLLM picks `ray` inside a placement group without saying so.
         "distributed_executor_backend": "mp" if settings.tensor_parallel_size > 1 else "uni",
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
+        # Who asked first goes first, and merges go before new chunks (pipeline.scheduling.engine_priority).
+        "scheduling_policy": "priority",
+        # Without it a model that is not sure of itself writes blanks for ever.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         # The processor is passed by (engine_inputs.py), and so is its cache, which two processes would mirror.
         "mm_processor_cache_gb": 0,
     }

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import ray
 from ray.serve.handle import DeploymentHandle
@@ -24,8 +25,8 @@ from pipeline.analysis import (
 from pipeline.coverage import measure_coverage
 from pipeline.errors import LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
-from pipeline.scheduling import run_windowed
-from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage
+from pipeline.scheduling import engine_priority, run_windowed
+from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
 
 logger = logging.getLogger("ray.serve")
 
@@ -53,6 +54,7 @@ class _Answer:
     finish_reason: str = "stop"
     merge_usage: TokenUsage = field(default_factory=TokenUsage)
     merge_levels: int = 0
+    tokens: tuple[WrittenToken, ...] | None = None
 
 
 class Orchestrator:
@@ -98,11 +100,22 @@ class Orchestrator:
         """
         started = time.perf_counter()
         max_model_len = await self.max_model_len()
+        await self._check_token_sampling(job)
         run = _Run(job, await self._plan(job, max_model_len), max_model_len, started)
         yield PlanReady(run.plan)
         is_relayed = job.aggregate and len(run.plan.chunks) == 1
         async for event in self._only_chunk(run) if is_relayed else self._all_chunks(run):
             yield event
+
+    async def _check_token_sampling(self, job: AnalysisJob) -> None:
+        """Raises InvalidRequest for a schema that the engine cannot write by, before a chunk is decoded."""
+        for token_sampling in {job.token_sampling, job.chunk_token_sampling}:
+            if token_sampling.json_format is not None:
+                await with_retries(
+                    partial(self._engine.check_token_sampling.remote, token_sampling),
+                    attempts=self._settings.chunk_attempts,
+                    what="The engine",
+                )
 
     async def _plan(self, job: AnalysisJob, max_model_len: int) -> ChunkPlan:
         text_tokens = text_token_bound(job.prompt) + PART_TOKENS + job.token_sampling.max_tokens
@@ -126,7 +139,11 @@ class Orchestrator:
             yield ChunkDone(piece)
             yield Progress(1, 1)
             generation = piece.text and piece.text.generation
-            answer = _Answer(generation.text, finish_reason=generation.finish_reason) if generation else _Answer()
+            answer = (
+                _Answer(generation.text, finish_reason=generation.finish_reason, tokens=generation.tokens)
+                if generation
+                else _Answer()
+            )
             yield _done(run, [piece], answer)
 
     async def _all_chunks(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
@@ -171,11 +188,12 @@ class Orchestrator:
             finish_reason=merged.generation.finish_reason,
             merge_usage=merged.usage,
             merge_levels=merged.levels,
+            tokens=merged.generation.tokens,
         )
 
     async def _merged(self, run: _Run, task: MergeTask, relay: TextRelay) -> Merged:
         pieces: AsyncIterator[TextDelta | Merged] = self._aggregator.merge.remote(
-            task, run.job.token_sampling, run.max_model_len
+            task, run.job.token_sampling, run.max_model_len, engine_priority(run.job.asked_at)
         )
         return await relay_through(relay, pieces)
 
@@ -188,6 +206,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         answer=answer.text,
         answer_error=answer.error,
         finish_reason=answer.finish_reason,
+        tokens=answer.tokens,
         coverage=measure_coverage(run.plan, answers),
         usage=sum(chunk_usages, answer.merge_usage),
         merge_levels=answer.merge_levels,

@@ -1,5 +1,6 @@
 """VisionLanguageModel: from the frames of a chunk, or from text alone, to text."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -35,27 +36,35 @@ class VisionLanguageModel:
         """Tokens that prompt, frames and generated text share."""
         return self._engine.max_model_len
 
-    async def answer(self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling) -> ChunkText:
-        """What the model says about one chunk. Raises EngineFailed."""
-        return await end_of(self.stream_answer(chunk, prompt, token_sampling))
+    async def check_token_sampling(self, token_sampling: TokenSampling) -> None:
+        """Raises InvalidRequest for what the engine would refuse of every chunk."""
+        await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
+
+    async def answer(
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, priority: int
+    ) -> ChunkText:
+        """What the model says about one chunk; lower priorities go first. Raises EngineFailed, EngineBusy."""
+        return await end_of(self.stream_answer(chunk, prompt, token_sampling, priority))
 
     async def stream_answer(
-        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, priority: int
     ) -> AsyncIterator[TextDelta | ChunkText]:
         """The same, passed on while it is written."""
         async with _exit_without_engine():
-            async for piece in self._engine.generate(prompt, token_sampling, chunk):
+            async for piece in self._engine.generate(prompt, token_sampling, chunk, priority=priority):
                 yield ChunkText(piece, chunk.report) if isinstance(piece, Generation) else piece
 
-    async def generate(self, prompt: Prompt, token_sampling: TokenSampling) -> AsyncIterator[TextDelta | Generation]:
-        """Text from text, passed on while it is written. Raises EngineFailed."""
+    async def generate(
+        self, prompt: Prompt, token_sampling: TokenSampling, priority: int
+    ) -> AsyncIterator[TextDelta | Generation]:
+        """Text from text, passed on while it is written. Raises EngineFailed, EngineBusy."""
         async with _exit_without_engine():
-            async for piece in self._engine.generate(prompt, token_sampling):
+            async for piece in self._engine.generate(prompt, token_sampling, priority=priority):
                 yield piece
 
     async def check_ready(self) -> None:
         """Generates a token. Raises EngineFailed when none comes."""
-        await end_of(self.generate(*CANARY))
+        await end_of(self.generate(*CANARY, priority=0))
 
     async def check_health(self) -> None:
         """Serve's own check."""

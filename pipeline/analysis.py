@@ -13,6 +13,7 @@ from pipeline.types import (
     TokenSampling,
     TokenUsage,
     VideoSource,
+    WrittenToken,
 )
 
 
@@ -24,8 +25,17 @@ class AnalysisJob:
     prompt: Prompt
     chunking: ChunkingRequest
     token_sampling: TokenSampling
+    """Of the answer."""
+    chunk_token_sampling: TokenSampling
+    """Of the chunk answers that are merged into it."""
     aggregate: bool
     merge_instruction: str
+    asked_at: float
+    """Unix time: who asked first goes first."""
+
+    def is_answered_by_chunks(self, num_chunks: int) -> bool:
+        """Whether what the chunks say is the answer, and is not merged into one."""
+        return num_chunks == 1 or not self.aggregate
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +72,8 @@ class AnalysisDone:
     answer_error: str | None
     """Why there is no answer although one was asked for."""
     finish_reason: str
+    tokens: tuple[WrittenToken, ...] | None
+    """Of the answer, where they were asked for."""
     coverage: Coverage
     usage: TokenUsage
     merge_levels: int

@@ -17,6 +17,7 @@ LongtakeError
 └── ServiceError                Longtake's own side failed
     ├── EngineFailed            the engine refused or lost this generation
     ├── EngineDied              the engine's process is gone; its replica must be replaced
+    ├── EngineBusy              as much is waiting as the operator allows; the client may come again
     ├── ReplicaLost             a replica died and the retries are used up
     └── DeadlineExceeded        the work did not finish in the time it was given
 
@@ -108,6 +109,10 @@ class EngineFailed(ServiceError):
 
 
 class EngineDied(ServiceError):
+    pass
+
+
+class EngineBusy(ServiceError):
     pass
 
 

@@ -120,6 +120,14 @@ class TokenBudget:
 
 
 @dataclass(frozen=True)
+class JsonFormat:
+    """That a text is to be JSON. One that `max_tokens` cuts off is not."""
+
+    schema: str | None = None
+    """The JSON schema that it follows, itself as JSON; None: any object."""
+
+
+@dataclass(frozen=True)
 class TokenSampling:
     """How the engine picks tokens. A fixed `seed` makes a retry repeat the same text."""
 
@@ -128,6 +136,13 @@ class TokenSampling:
     top_p: float
     top_k: int
     seed: int
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    stop: tuple[str, ...] = ()
+    """The text ends before any of these."""
+    json_format: JsonFormat | None = None
+    num_logprobs: int | None = None
+    """Alternatives told for each token of the text, beside its own log probability; None: not even that."""
 
 
 # --- The plan ---------------------------------------------------------------------------------------------------------
@@ -288,6 +303,22 @@ class TextDelta:
 
 
 @dataclass(frozen=True)
+class TokenLogprob:
+    """A token and how likely it was in its place."""
+
+    token: str
+    logprob: float
+
+
+@dataclass(frozen=True)
+class WrittenToken:
+    """A token of a text, and the likeliest ones in its place."""
+
+    written: TokenLogprob
+    likeliest: tuple[TokenLogprob, ...]
+
+
+@dataclass(frozen=True)
 class Generation:
     """A finished text."""
 
@@ -296,6 +327,8 @@ class Generation:
     """`stop`, or `length` when `max_tokens` cut it off."""
     usage: TokenUsage
     inference_seconds: float
+    tokens: tuple[WrittenToken, ...] | None = None
+    """Where they were asked for."""
 
 
 @dataclass(frozen=True)

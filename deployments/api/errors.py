@@ -31,6 +31,7 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.ServiceError: 500,
     errors.EngineFailed: 500,
     errors.EngineDied: 503,
+    errors.EngineBusy: 429,
     errors.ReplicaLost: 503,
     errors.DeadlineExceeded: 504,
     errors.LongtakeError: 500,

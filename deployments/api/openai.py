@@ -14,7 +14,7 @@ from deployments.api.bodies import read_json
 from deployments.api.documentation import json_body
 from deployments.api.errors import error_body, invalid_request
 from deployments.api.options import AnalysisOptions
-from deployments.api.schemas import AnalysisBody, UsageBody
+from deployments.api.schemas import AnalysisBody, UsageBody, written_tokens
 from deployments.api.service import Service, ServiceDependency, VideoInput
 from deployments.api.streaming import event, event_stream
 from pipeline import errors
@@ -151,7 +151,7 @@ class _Reply:
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text},
-            "logprobs": None,
+            "logprobs": _logprobs(done),
             "finish_reason": done.finish_reason,
         }
         return {
@@ -162,9 +162,14 @@ class _Reply:
             "longtake": longtake,
         }
 
-    def piece(self, delta: dict[str, str], finish_reason: str | None = None, **extra: Any) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return {**self._head, "object": "chat.completion.chunk", "choices": [choice], **extra}
+    def piece(self, delta: dict[str, str]) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+        return {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
+
+    def last_piece(self, done: AnalysisDone, longtake: dict[str, Any]) -> dict[str, Any]:
+        """With the log probabilities of the whole text, where they were asked for."""
+        choice = {"index": 0, "delta": {}, "logprobs": _logprobs(done), "finish_reason": done.finish_reason}
+        return {**self._head, "object": "chat.completion.chunk", "choices": [choice], "longtake": longtake}
 
     def usage_piece(self, done: AnalysisDone) -> dict[str, Any]:
         usage = UsageBody.of(done.usage).model_dump()
@@ -193,8 +198,7 @@ async def _stream(
                     rest = _text(happened).removeprefix(sent)
                     if rest:
                         yield event(reply.piece({"content": rest}))
-                    longtake = _longtake(happened, service, job)
-                    yield event(reply.piece({}, happened.finish_reason, longtake=longtake))
+                    yield event(reply.last_piece(happened, _longtake(happened, service, job)))
                     if request.stream_options and request.stream_options.include_usage:
                         yield event(reply.usage_piece(happened))
         except Exception as error:
@@ -221,10 +225,15 @@ def _text(done: AnalysisDone) -> str:
     return "\n\n".join(texts)
 
 
+def _logprobs(done: AnalysisDone) -> dict[str, Any] | None:
+    tokens = written_tokens(done)
+    return None if tokens is None else {"content": [token.model_dump() for token in tokens], "refusal": None}
+
+
 def _longtake(done: AnalysisDone, service: Service, job: AnalysisJob) -> dict[str, Any]:
     """Everything of the native answer that a chat completion has no place for."""
     body = AnalysisBody.of(done, service.model, job.token_sampling.seed)
-    return body.model_dump(exclude={"model", "aggregated_response", "usage"})
+    return body.model_dump(exclude={"model", "aggregated_response", "usage", "logprobs"})
 
 
 def _validated(fields: dict[str, Any]) -> ChatCompletionRequest:

@@ -1,10 +1,13 @@
 """What every dialect lets a client ask for, under the same names."""
 
 import secrets
-from typing import Self
+import time
+from dataclasses import replace
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from deployments.api.response_format import ResponseFormatBody
 from deployments.model_choice import RequestDefaults
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
@@ -21,6 +24,14 @@ from pipeline.visual_tokens import (
 
 DEFAULT_FPS = 2.0
 MAX_SIDE_PX = 8192
+MAX_STOPS = 16
+
+StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+def _as_list(value: Any) -> Any:
+    """One text stands for itself."""
+    return [value] if isinstance(value, str) else value
 
 
 class AnalysisOptions(BaseModel):
@@ -37,6 +48,19 @@ class AnalysisOptions(BaseModel):
     """0 and -1 switch it off."""
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     """One is picked, and told in the answer, where none is given."""
+    presence_penalty: float = Field(default=0.0, ge=-2, le=2)
+    frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
+    stop: Annotated[list[StopText], BeforeValidator(_as_list)] = Field(default=[], max_length=MAX_STOPS)
+    """The answer ends before any of these."""
+    response_format: ResponseFormatBody | None = None
+    """As in OpenAI's API: text, json_object or json_schema; of the answer, and of chunk answers where they stand alone
+    or nothing else is asked of them."""
+    chunk_response_format: ResponseFormatBody | None = None
+    """Of the chunk answers that are merged into the answer; that of the answer where it is not given."""
+    logprobs: bool = False
+    """Whether to say how likely each token of the answer was."""
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    """With logprobs: how many of the likeliest tokens in its place are told beside each token."""
     chunk_duration: float = Field(default=60.0, ge=1, le=3600)
     """Seconds. Chunks get shorter where their frames would not fit the model."""
     chunk_overlap: float = Field(default=2.0, ge=0, le=600)
@@ -71,6 +95,8 @@ class AnalysisOptions(BaseModel):
         # Not ValueError: pydantic would say of the whole request what one field is to blame for.
         if self.fps is not None and self.nframes is not None:
             raise InvalidRequest("fps and nframes are both given; give one of them.", param="fps")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise InvalidRequest("top_logprobs is given without logprobs; give logprobs: true too.", param="logprobs")
         if (self.resized_height is None) != (self.resized_width is None):
             given, lacking = ("resized_height", "resized_width")[:: 1 if self.resized_width is None else -1]
             raise InvalidRequest(f"{given} is given without {lacking}; give both or neither.", param=lacking)
@@ -96,19 +122,34 @@ class AnalysisOptions(BaseModel):
         instruction = DEFAULT_MERGE_INSTRUCTION
         if self.aggregation_prompt is not None:
             instruction = checked_prompt(self.aggregation_prompt, "aggregation_prompt")
+        token_sampling = self._token_sampling(defaults)
+        chunk_format = self.chunk_response_format or self.response_format
         return AnalysisJob(
             source=source,
             prompt=prompt,
             chunking=self._chunking(defaults),
-            token_sampling=TokenSampling(
-                max_tokens=self.max_tokens,
-                temperature=defaults.temperature if self.temperature is None else self.temperature,
-                top_p=self.top_p,
-                top_k=self.top_k,
-                seed=secrets.randbelow(2**31) if self.seed is None else self.seed,
+            token_sampling=token_sampling,
+            chunk_token_sampling=replace(
+                token_sampling, json_format=chunk_format.json_format() if chunk_format else None, num_logprobs=None
             ),
             aggregate=self.aggregate,
             merge_instruction=instruction,
+            asked_at=time.time(),
+        )
+
+    def _token_sampling(self, defaults: RequestDefaults) -> TokenSampling:
+        """Of the answer."""
+        return TokenSampling(
+            max_tokens=self.max_tokens,
+            temperature=defaults.temperature if self.temperature is None else self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            seed=secrets.randbelow(2**31) if self.seed is None else self.seed,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            stop=tuple(self.stop),
+            json_format=self.response_format.json_format() if self.response_format else None,
+            num_logprobs=self.top_logprobs or 0 if self.logprobs else None,
         )
 
     def _chunking(self, defaults: RequestDefaults) -> ChunkingRequest:

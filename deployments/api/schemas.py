@@ -4,7 +4,15 @@ from pydantic import BaseModel, ConfigDict
 
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisDone
-from pipeline.types import ChunkAnswer, ChunkPlan, Coverage, TokenUsage, VideoInfo
+from pipeline.types import (
+    ChunkAnswer,
+    ChunkPlan,
+    Coverage,
+    TokenLogprob,
+    TokenUsage,
+    VideoInfo,
+    WrittenToken,
+)
 
 
 class Schema(BaseModel):
@@ -179,6 +187,27 @@ class PlanBody(Schema):
         )
 
 
+class LikelyTokenBody(Schema):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+    @classmethod
+    def of(cls, token: TokenLogprob) -> "LikelyTokenBody":
+        return cls(token=token.token, logprob=token.logprob, bytes=list(token.token.encode()))
+
+
+class WrittenTokenBody(LikelyTokenBody):
+    """As in OpenAI's API."""
+
+    top_logprobs: list[LikelyTokenBody]
+
+    @classmethod
+    def of_written(cls, token: WrittenToken) -> "WrittenTokenBody":
+        likeliest = [LikelyTokenBody.of(likely) for likely in token.likeliest]
+        return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
+
+
 class AnalysisBody(Schema):
     success: bool
     """Whether at least one chunk was answered; `partial` says whether all were."""
@@ -188,6 +217,8 @@ class AnalysisBody(Schema):
     chunk_results: list[ChunkResultBody]
     aggregated_response: str | None
     aggregation_error: str | None
+    logprobs: list[WrittenTokenBody] | None
+    """Of the tokens of aggregated_response, where they were asked for."""
     merge_levels: int
     """How often answers were merged on the way to this one: 0 for a single chunk."""
     coverage: CoverageBody
@@ -210,6 +241,7 @@ class AnalysisBody(Schema):
             chunk_results=[ChunkResultBody.of(answer) for answer in done.chunk_answers],
             aggregated_response=done.answer,
             aggregation_error=done.answer_error,
+            logprobs=written_tokens(done),
             merge_levels=done.merge_levels,
             coverage=CoverageBody.of(done.coverage),
             partial=done.is_partial,
@@ -219,3 +251,8 @@ class AnalysisBody(Schema):
             usage=UsageBody.of(done.usage),
             notice=model.notice,
         )
+
+
+def written_tokens(done: AnalysisDone) -> list[WrittenTokenBody] | None:
+    """Of the answer, where they were asked for."""
+    return None if done.tokens is None else [WrittenTokenBody.of_written(token) for token in done.tokens]

@@ -80,9 +80,9 @@ def test_the_operators_name_and_engine_arguments_win() -> None:
 
 
 @pytest.mark.parametrize("on_gpu", [True, False])
-def test_vllm_neither_resizes_nor_reports(on_gpu: bool) -> None:
+def test_vllm_reports_to_nobody_and_lets_none_wait_for_ever(on_gpu: bool) -> None:
     choice = choose(num_gpus=on_gpu, vllm_has_cuda=on_gpu)
-    assert choice.engine_args["mm_processor_kwargs"] == {"do_resize": False, "cap_pixels_per_frame": False}
+    assert choice.engine_args["scheduling_policy"] == "priority"
     assert choice.environment["VLLM_NO_USAGE_STATS"] == "1"
 
 

@@ -72,6 +72,7 @@ def done(
         answer=answer,
         answer_error=answer_error,
         finish_reason="stop",
+        tokens=None,
         coverage=COVERAGE,
         usage=TokenUsage(150, 20),
         merge_levels=1,

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from deployments.model_choice import DEMO_DEFAULTS
 from pipeline import errors
 from pipeline.analysis import PlanReady
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION
-from pipeline.types import HttpVideo, LocalVideo, Prompt, S3Video, StoredVideo
+from pipeline.types import HttpVideo, JsonFormat, LocalVideo, Prompt, S3Video, StoredVideo
 from pipeline.visual_tokens import DEFAULT_TOTAL_PIXELS
 from tests.deployments.api.fakes import ANSWERED, FAILED, PLAN, WHOLE, FakeOrchestrator, done
 from tests.deployments.api.wire import check_discreet, error_of, events_of
@@ -91,6 +92,7 @@ ANALYSIS = {
     "chunk_results": [CHUNK_RESULT, FAILED_RESULT],
     "aggregated_response": "A cat sits all day.",
     "aggregation_error": None,
+    "logprobs": None,
     "merge_levels": 1,
     "coverage": {
         "requested_fps": 2.0,
@@ -240,6 +242,13 @@ def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator
         "top_p": 0.5,
         "top_k": -1,
         "seed": 7,
+        "presence_penalty": 1.5,
+        "frequency_penalty": -0.5,
+        "stop": ["END"],
+        "response_format": {"type": "json_object"},
+        "chunk_response_format": {"type": "text"},
+        "logprobs": True,
+        "top_logprobs": 3,
         "chunk_duration": 30.5,
         "chunk_overlap": 0,
         "nframes": 12,
@@ -260,12 +269,57 @@ def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator
     (job,) = orchestrator.jobs
     tokens, chunking, sampling = job.token_sampling, job.chunking, job.chunking.frame_sampling
     assert (tokens.max_tokens, tokens.temperature, tokens.top_p, tokens.top_k, tokens.seed) == (99, 0, 0.5, -1, 7)
+    assert (tokens.presence_penalty, tokens.frequency_penalty, tokens.stop) == (1.5, -0.5, ("END",))
+    assert (tokens.json_format, tokens.num_logprobs) == (JsonFormat(), 3)
+    assert job.chunk_token_sampling == replace(tokens, json_format=None, num_logprobs=None)
     assert (chunking.chunk_duration_seconds, chunking.chunk_overlap_seconds) == (30.5, 0)
     assert (chunking.video_start_seconds, chunking.video_end_seconds) == (1.5, 90)
     assert (sampling.fps, sampling.nframes, sampling.max_frames_per_chunk) == (None, 12, 64)
     assert (sampling.min_pixels, sampling.max_pixels, sampling.total_pixels) == (2048, 4096, 100_000)
     assert (sampling.min_frames, sampling.resized_px) == (6, (320, 640))
     assert (job.aggregate, job.merge_instruction) == (False, "List them.")
+
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+
+def test_a_schema_arrives_for_the_answer_and_for_the_chunks(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "count", "schema": SCHEMA, "strict": True}}
+    assert client.post(ROUTE, json=ASKED | {"response_format": wanted}).status_code == 200
+    fields = {"prompt": "What?", "response_format": json.dumps(wanted)}
+    assert client.post(ROUTE, data=fields, files={"video": ("cat.mp4", VIDEO_BYTES)}).status_code == 200
+    for job in orchestrator.jobs:
+        assert job.token_sampling.json_format == job.chunk_token_sampling.json_format == JsonFormat(json.dumps(SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"type": "xml"}, "'text', 'json_object' or 'json_schema'"),
+        ({"type": "json_schema"}, "json_schema is not given"),
+        ({"type": "text", "json_schema": {"schema": {}}}, "with no other"),
+        ({"type": "json_schema", "json_schema": {"schema": {"type": "number-ish"}}}, "no JSON schema: 'number-ish'"),
+        ({"type": "json_schema", "json_schema": {"schema": {"title": "x" * 70_000}}}, "65536 are allowed"),
+        ("{broken", "response_format"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused(wanted: object, words: str, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"response_format": wanted}), 400)
+    assert error["param"].startswith("response_format")
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("stop", [""]), ("stop", ["x"] * 17), ("presence_penalty", 2.1), ("top_logprobs", 21), ("frequency_penalty", -3)],
+)
+def test_a_bound_is_named(field: str, value: object, client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"logprobs": True, field: value}), 400)
+    assert error["param"].startswith(field)
+
+
+def test_top_logprobs_need_logprobs(client: TestClient) -> None:
+    assert error_of(client.post(ROUTE, json=ASKED | {"top_logprobs": 2}), 400)["param"] == "logprobs"
 
 
 @pytest.mark.parametrize(
