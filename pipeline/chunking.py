@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.errors import InvalidRequest
 from pipeline.frame_sampling import floor_even, frames_for_fps, sample_indices, sample_indices_in_time
 from pipeline.packet_index import PacketIndex
-from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, FrameSampling, TokenBudget, VideoInfo
+from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, FrameSampling, PictureTreatment, TokenBudget, VideoInfo
 from pipeline.visual_tokens import TEMPORAL_PATCH, chunk_token_bound, frame_size, given_frame_size
 
 SHORTEST_CHUNK_SECONDS = 2.0
@@ -216,6 +216,7 @@ def _chunk(
         height_px=cut.height_px,
         width_px=cut.width_px,
         packet_runs=packet_index.runs(indices) if packet_index else (),
+        treatment=PictureTreatment(tone_mapped_from=video.hdr_transfer, is_deinterlaced=video.is_interlaced),
     )
 
 
@@ -230,6 +231,13 @@ def _notices(
     video: VideoInfo, request: ChunkingRequest, asked_fps: float, cut: _Cut, range_seconds: float
 ) -> Iterator[str]:
     nframes = request.frame_sampling.nframes
+    if video.hdr_transfer:
+        yield (
+            f"The video is HDR ({video.hdr_transfer}): its frames are tone-mapped to SDR, but for chunks of which a "
+            "notice says otherwise."
+        )
+    if video.is_interlaced:
+        yield "The video is interlaced: its frames are deinterlaced, but for chunks of which a notice says otherwise."
     if asked_fps > video.fps and cut.fps >= asked_fps:
         asked = f"fps is {asked_fps:g}" if nframes is None else f"nframes is {nframes}"
         if video.is_variable_frame_rate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.types import ChunkAnswer, ChunkPlan, Coverage
+from pipeline.types import ChunkAnswer, ChunkPlan, Coverage, PictureTreatment
 
 Interval = tuple[float, float]
 
@@ -62,10 +62,18 @@ def _degradations_of(answer: ChunkAnswer) -> Iterable[str]:
         )
     if decode.is_damaged:
         yield "the video is damaged there, and its frames may show what never was."
+    if decode.untreated:
+        yield f"frames were {_left_undone(decode.untreated)}: no backend of this server's decoding.backend_order can."
     if decode.fallback_reason:
         yield f"decoded by {decode.backend}: {decode.fallback_reason}."
     if answer.text.generation.finish_reason == "length":
         yield "the answer was cut off at max_tokens."
+
+
+def _left_undone(treatment: PictureTreatment) -> str:
+    left = ["not tone-mapped to SDR"] if treatment.tone_mapped_from else []
+    left += ["not deinterlaced"] if treatment.is_deinterlaced else []
+    return " and ".join(left)
 
 
 def _enumerated(chunks: Sequence[int]) -> str:

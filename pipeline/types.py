@@ -7,6 +7,7 @@ Intervals are half-open, `[start_seconds, stop_seconds)`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +50,16 @@ VideoSource = LocalVideo | HttpVideo | S3Video | StoredVideo
 # --- What a video is --------------------------------------------------------------------------------------------------
 
 
+class HdrTransfer(StrEnum):
+    """How the numbers of an HDR picture mean light (BT.2100)."""
+
+    PQ = "PQ"
+    HLG = "HLG"
+
+
 @dataclass(frozen=True)
 class VideoInfo:
-    """What probing found, without decoding a picture."""
+    """What probing found in the packets, and in the first picture."""
 
     width: int
     """Pixels, as shown: a rotation in the file is already applied."""
@@ -70,6 +78,10 @@ class VideoInfo:
     is_variable_frame_rate: bool
     clock_offset_seconds: float
     """The container's own time of the first frame, which is time 0 here."""
+    hdr_transfer: HdrTransfer | None = None
+    """As the first picture says; None for SDR."""
+    is_interlaced: bool = False
+    """Whether the first picture says so, or the stream. Whether pictures really are of two times, nobody looked."""
 
 
 # --- What was asked ---------------------------------------------------------------------------------------------------
@@ -144,6 +156,17 @@ class PacketRun:
     num_packets: int
 
 
+@dataclass(frozen=True)
+class PictureTreatment:
+    """What a video's pictures need, to be what the model knows: progressive, and SDR."""
+
+    tone_mapped_from: HdrTransfer | None = None
+    is_deinterlaced: bool = False
+
+    def __bool__(self) -> bool:
+        return self.tone_mapped_from is not None or self.is_deinterlaced
+
+
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """A planned slice of a video, with the frames that will be looked at."""
@@ -161,6 +184,8 @@ class Chunk:
     width_px: int
     packet_runs: tuple[PacketRun, ...] = ()
     """The packets from which its frames can be had, in order; empty where the video's packets allow no such plan."""
+    treatment: PictureTreatment = PictureTreatment()
+    """What its frames need; that of all chunks of a video."""
 
     @property
     def num_frames(self) -> int:
@@ -204,6 +229,8 @@ class DecodeReport:
     decode_seconds: float
     is_damaged: bool = False
     """Whether FFmpeg reported damage over it: it conceals what it can, so that a frame may show what never was."""
+    untreated: PictureTreatment = PictureTreatment()
+    """What the frames needed and no backend of the order can do; they are as the video has them."""
 
 
 @dataclass(frozen=True, eq=False)
