@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InvalidRequest
-from pipeline.frame_sampling import floor_even, frames_for_fps, sample_indices, sample_indices_in_time
+from pipeline.frame_sampling import ceil_even, floor_even, frames_for_fps, sample_indices, sample_indices_in_time
 from pipeline.packet_index import PacketIndex
 from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, FrameSampling, TokenBudget, VideoInfo
 from pipeline.visual_tokens import TEMPORAL_PATCH, chunk_token_bound, frame_size, given_frame_size
@@ -55,9 +55,9 @@ def plan_chunks(
     Raises InvalidRequest when the range is empty, or when not even a pair of frames fits.
     """
     start, stop = _range(video, request)
-    asked_fps = _asked_fps(request, stop - start)
+    asked_fps = _asked_fps(video, request, stop - start)
     cut = _cut(video, request, budget, asked_fps, stop - start)
-    spans = _spans(start, stop, cut, request.chunk_overlap_seconds, max_chunks)
+    spans = _spans(start, stop, cut, request, pts_seconds, max_chunks)
     chunks = tuple(_chunk(i, span, video, pts_seconds, request, cut, packet_index) for i, span in enumerate(spans))
     return ChunkPlan(
         video=video,
@@ -85,12 +85,11 @@ def _range(video: VideoInfo, request: ChunkingRequest) -> tuple[float, float]:
     return start, stop
 
 
-def _asked_fps(request: ChunkingRequest, range_seconds: float) -> float:
+def _asked_fps(video: VideoInfo, request: ChunkingRequest, range_seconds: float) -> float:
     sampling = request.frame_sampling
     if sampling.nframes is not None:
         return sampling.nframes / min(request.chunk_duration_seconds, range_seconds)
-    assert sampling.fps is not None, "FrameSampling holds one of fps and nframes"
-    return sampling.fps
+    return video.fps if sampling.fps is None else sampling.fps
 
 
 def _cut(
@@ -100,15 +99,29 @@ def _cut(
     fps, duration = asked_fps, request.chunk_duration_seconds
     # Frames that the video does not have fill no budget; but an average tells nothing about a part.
     real_fps = fps if video.is_variable_frame_rate else min(fps, video.fps)
-    wanted = max(sampling.min_frames, floor_even(math.ceil(real_fps * min(duration, range_seconds))))
+    seconds = min(duration, range_seconds)
+    if sampling.takes_all:
+        wanted = ceil_even(_most_frames(real_fps, seconds))
+    else:
+        wanted = max(sampling.min_frames, floor_even(math.ceil(real_fps * seconds)))
     max_frames = _frames_that_fit(min(wanted, sampling.max_frames_per_chunk), video, sampling, budget)
     if wanted > max_frames and sampling.nframes is None:
         shortest = min(duration, max(SHORTEST_CHUNK_SECONDS, 2 * request.chunk_overlap_seconds))
         duration = min(duration, max(shortest, max_frames / real_fps))
-    if floor_even(int(real_fps * min(duration, range_seconds) + COUNT_ROUNDING)) > max_frames:
-        fps = max_frames / min(duration, range_seconds)
+    seconds = min(duration, range_seconds)
+    if sampling.takes_all:
+        still_wanted = _most_frames(real_fps, seconds)
+    else:
+        still_wanted = floor_even(int(real_fps * seconds + COUNT_ROUNDING))
+    if still_wanted > max_frames:
+        fps = max_frames / seconds
     height, width = _size(video, sampling, max_frames)
     return _Cut(duration, fps, max_frames, height, width)
+
+
+def _most_frames(fps: float, seconds: float) -> int:
+    """That may come on the screen in this time, whenever it starts."""
+    return math.ceil(fps * seconds - COUNT_ROUNDING)
 
 
 def _frames_that_fit(num_frames: int, video: VideoInfo, sampling: FrameSampling, budget: TokenBudget) -> int:
@@ -139,10 +152,16 @@ def _size(video: VideoInfo, sampling: FrameSampling, num_frames: int) -> tuple[i
     )
 
 
-def _spans(start: float, stop: float, cut: _Cut, overlap_seconds: float, max_chunks: int) -> list[tuple[float, float]]:
+def _spans(
+    start: float,
+    stop: float,
+    cut: _Cut,
+    request: ChunkingRequest,
+    pts_seconds: NDArray[np.float64],
+    max_chunks: int,
+) -> list[tuple[float, float]]:
+    overlap_seconds = request.chunk_overlap_seconds
     stride = cut.duration_seconds - overlap_seconds
-    # A rest too short for a pair of frames joins the chunk before it.
-    shortest_rest = TEMPORAL_PATCH / cut.fps
     spans: list[tuple[float, float]] = []
     while not spans or spans[-1][1] < stop:
         if len(spans) == max_chunks:
@@ -154,8 +173,16 @@ def _spans(start: float, stop: float, cut: _Cut, overlap_seconds: float, max_chu
             )
         chunk_start = start + len(spans) * stride
         chunk_stop = chunk_start + cut.duration_seconds
-        spans.append((chunk_start, stop if stop - chunk_stop < shortest_rest else chunk_stop))
+        if request.frame_sampling.takes_all:
+            rest_joins = _num_before(pts_seconds, chunk_stop) >= _num_before(pts_seconds, stop)
+        else:
+            rest_joins = stop - chunk_stop < TEMPORAL_PATCH / cut.fps  # too short for a pair of frames
+        spans.append((chunk_start, stop if rest_joins else chunk_stop))
     return spans
+
+
+def _num_before(pts_seconds: NDArray[np.float64], seconds: float) -> int:
+    return int(np.searchsorted(pts_seconds, seconds - PTS_TOLERANCE_SECONDS))
 
 
 def _chunk(
@@ -168,8 +195,8 @@ def _chunk(
     packet_index: PacketIndex | None,
 ) -> Chunk:
     start, stop = span
-    first = int(np.searchsorted(pts_seconds, start - PTS_TOLERANCE_SECONDS))
-    last = int(np.searchsorted(pts_seconds, stop - PTS_TOLERANCE_SECONDS)) - 1
+    first = _num_before(pts_seconds, start)
+    last = _num_before(pts_seconds, stop) - 1
     if video.is_variable_frame_rate or first > last:
         first = max(0, int(np.searchsorted(pts_seconds, start + PTS_TOLERANCE_SECONDS)) - 1)  # still on the screen
         last = max(first, last)
@@ -195,6 +222,8 @@ def _chunk(
 
 
 def _num_frames(available: int, seconds: float, sampling: FrameSampling, cut: _Cut) -> int:
+    if sampling.takes_all:
+        return min(available, cut.max_frames)
     if sampling.nframes is not None:
         even = floor_even(min(sampling.nframes, cut.max_frames, available))
         return even or min(available, TEMPORAL_PATCH)
