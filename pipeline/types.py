@@ -42,6 +42,8 @@ class StoredVideo:
     """A file that a client sent earlier, kept in the upload store."""
 
     file_id: str
+    is_frame_list: bool = False
+    """Whether it was made of images that a client chose: all are looked at where no rate is asked for."""
 
 
 VideoSource = LocalVideo | HttpVideo | S3Video | StoredVideo
@@ -89,7 +91,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """Which frames to look at and at what size. Exactly one of `fps` and `nframes` is set."""
+    """Which frames to look at and at what size. With neither `fps` nor `nframes`, which exclude each other, all are."""
 
     fps: float | None
     nframes: int | None
@@ -104,6 +106,10 @@ class FrameSampling:
     """In each chunk, where the video has as many; only where `fps` is set."""
     resized_px: tuple[int, int] | None = None
     """(height, width) that frames are given, to the nearest multiples of 32; the three bounds do not apply then."""
+
+    @property
+    def takes_all(self) -> bool:
+        return self.fps is None and self.nframes is None
 
 
 @dataclass(frozen=True)

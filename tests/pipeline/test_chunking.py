@@ -76,9 +76,7 @@ def plan(
     **sampling: float | None,
 ) -> ChunkPlan:
     request = replace(request, frame_sampling=replace(request.frame_sampling, **sampling))  # type: ignore[arg-type]
-    return plan_chunks(
-        video.info, video.pts_seconds, request, budget, max_chunks=max_chunks, packet_index=packet_index
-    )
+    return plan_chunks(video.info, video.pts_seconds, request, budget, max_chunks=max_chunks, packet_index=packet_index)
 
 
 def keys_at(video: Video, seconds: list[float]) -> PacketIndex:
