@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InvalidRequest
-from pipeline.frame_sampling import floor_even, frames_for_fps, sample_indices, sample_indices_in_time
+from pipeline.frame_sampling import ceil_even, floor_even, frames_for_fps, sample_indices, sample_indices_in_time
 from pipeline.packet_index import PacketIndex
-from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, FrameSampling, TokenBudget, VideoInfo
+from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, FrameSampling, PictureTreatment, TokenBudget, VideoInfo
 from pipeline.visual_tokens import TEMPORAL_PATCH, chunk_token_bound, frame_size, given_frame_size
 
 SHORTEST_CHUNK_SECONDS = 2.0
@@ -59,10 +59,10 @@ def plan_chunks(
     Raises InvalidRequest when the range is empty, or when not even a pair of frames fits.
     """
     start, stop = _range(video, request)
-    asked_fps = _asked_fps(request, stop - start)
+    asked_fps = _asked_fps(video, request, stop - start)
     cut = _cut(video, request, budget, asked_fps, stop - start)
     key_seconds = pts_seconds[packet_index.key_frames] if packet_index else np.empty(0)
-    spans = _spans(start, stop, cut, request.chunk_overlap_seconds, key_seconds, max_chunks)
+    spans = _spans(start, stop, cut, request, pts_seconds, key_seconds, max_chunks)
     chunks = tuple(_chunk(i, span, video, pts_seconds, request, cut, packet_index) for i, span in enumerate(spans))
     return ChunkPlan(
         video=video,
@@ -90,12 +90,11 @@ def _range(video: VideoInfo, request: ChunkingRequest) -> tuple[float, float]:
     return start, stop
 
 
-def _asked_fps(request: ChunkingRequest, range_seconds: float) -> float:
+def _asked_fps(video: VideoInfo, request: ChunkingRequest, range_seconds: float) -> float:
     sampling = request.frame_sampling
     if sampling.nframes is not None:
         return sampling.nframes / min(request.chunk_duration_seconds, range_seconds)
-    assert sampling.fps is not None, "FrameSampling holds one of fps and nframes"
-    return sampling.fps
+    return video.fps if sampling.fps is None else sampling.fps
 
 
 def _cut(
@@ -105,15 +104,29 @@ def _cut(
     fps, duration = asked_fps, request.chunk_duration_seconds
     # Frames that the video does not have fill no budget; but an average tells nothing about a part.
     real_fps = fps if video.is_variable_frame_rate else min(fps, video.fps)
-    wanted = max(sampling.min_frames, floor_even(math.ceil(real_fps * min(duration, range_seconds))))
+    seconds = min(duration, range_seconds)
+    if sampling.takes_all:
+        wanted = ceil_even(_most_frames(real_fps, seconds))
+    else:
+        wanted = max(sampling.min_frames, floor_even(math.ceil(real_fps * seconds)))
     max_frames = _frames_that_fit(min(wanted, sampling.max_frames_per_chunk), video, sampling, budget)
     if wanted > max_frames and sampling.nframes is None:
         shortest = min(duration, max(SHORTEST_CHUNK_SECONDS, 2 * request.chunk_overlap_seconds))
         duration = min(duration, max(shortest, max_frames / real_fps))
-    if floor_even(int(real_fps * min(duration, range_seconds) + COUNT_ROUNDING)) > max_frames:
-        fps = max_frames / min(duration, range_seconds)
+    seconds = min(duration, range_seconds)
+    if sampling.takes_all:
+        still_wanted = _most_frames(real_fps, seconds)
+    else:
+        still_wanted = floor_even(int(real_fps * seconds + COUNT_ROUNDING))
+    if still_wanted > max_frames:
+        fps = max_frames / seconds
     height, width = _size(video, sampling, max_frames)
     return _Cut(duration, fps, max_frames, height, width)
+
+
+def _most_frames(fps: float, seconds: float) -> int:
+    """That may come on the screen in this time, whenever it starts."""
+    return math.ceil(fps * seconds - COUNT_ROUNDING)
 
 
 def _frames_that_fit(num_frames: int, video: VideoInfo, sampling: FrameSampling, budget: TokenBudget) -> int:
@@ -148,15 +161,16 @@ def _spans(
     start: float,
     stop: float,
     cut: _Cut,
-    overlap_seconds: float,
+    request: ChunkingRequest,
+    pts_seconds: NDArray[np.float64],
     key_seconds: NDArray[np.float64],
     max_chunks: int,
 ) -> list[tuple[float, float]]:
-    """(start, stop) of each chunk. All but the last overlap the next one by `overlap_seconds`; none is longer than
-    asked but for a rest too short for a pair of frames, which joins the chunk before it.
+    """(start, stop) of each chunk. All but the last overlap the next one by what was asked; none is longer than asked
+    but for a rest too short for a pair of frames, which joins the chunk before it.
     """
+    overlap_seconds = request.chunk_overlap_seconds
     stride = cut.duration_seconds - overlap_seconds
-    shortest_rest = TEMPORAL_PATCH / cut.fps
     spans: list[tuple[float, float]] = []
     chunk_start = start
     while True:
@@ -168,7 +182,11 @@ def _spans(
                 param="chunk_duration",
             )
         next_start = chunk_start + stride
-        if stop - (next_start + overlap_seconds) < shortest_rest:
+        if request.frame_sampling.takes_all:
+            rest_joins = _num_before(pts_seconds, next_start + overlap_seconds) >= _num_before(pts_seconds, stop)
+        else:
+            rest_joins = stop - (next_start + overlap_seconds) < TEMPORAL_PATCH / cut.fps
+        if rest_joins:
             return [*spans, (chunk_start, stop)]
         next_start = _at_key_frame(next_start, stride * KEY_FRAME_SHARE, key_seconds)
         spans.append((chunk_start, next_start + overlap_seconds))
@@ -183,6 +201,10 @@ def _at_key_frame(seconds: float, tolerance_seconds: float, key_seconds: NDArray
     return seconds
 
 
+def _num_before(pts_seconds: NDArray[np.float64], seconds: float) -> int:
+    return int(np.searchsorted(pts_seconds, seconds - PTS_TOLERANCE_SECONDS))
+
+
 def _chunk(
     index: int,
     span: tuple[float, float],
@@ -193,8 +215,8 @@ def _chunk(
     packet_index: PacketIndex | None,
 ) -> Chunk:
     start, stop = span
-    first = int(np.searchsorted(pts_seconds, start - PTS_TOLERANCE_SECONDS))
-    last = int(np.searchsorted(pts_seconds, stop - PTS_TOLERANCE_SECONDS)) - 1
+    first = _num_before(pts_seconds, start)
+    last = _num_before(pts_seconds, stop) - 1
     if video.is_variable_frame_rate or first > last:
         first = max(0, int(np.searchsorted(pts_seconds, start + PTS_TOLERANCE_SECONDS)) - 1)  # still on the screen
         last = max(first, last)
@@ -216,10 +238,13 @@ def _chunk(
         height_px=cut.height_px,
         width_px=cut.width_px,
         packet_runs=packet_index.runs(indices) if packet_index else (),
+        treatment=PictureTreatment(tone_mapped_from=video.hdr_transfer, is_deinterlaced=video.is_interlaced),
     )
 
 
 def _num_frames(available: int, seconds: float, sampling: FrameSampling, cut: _Cut) -> int:
+    if sampling.takes_all:
+        return min(available, cut.max_frames)
     if sampling.nframes is not None:
         even = floor_even(min(sampling.nframes, cut.max_frames, available))
         return even or min(available, TEMPORAL_PATCH)
@@ -230,6 +255,13 @@ def _notices(
     video: VideoInfo, request: ChunkingRequest, asked_fps: float, cut: _Cut, range_seconds: float
 ) -> Iterator[str]:
     nframes = request.frame_sampling.nframes
+    if video.hdr_transfer:
+        yield (
+            f"The video is HDR ({video.hdr_transfer}): its frames are tone-mapped to SDR, but for chunks of which a "
+            "notice says otherwise."
+        )
+    if video.is_interlaced:
+        yield "The video is interlaced: its frames are deinterlaced, but for chunks of which a notice says otherwise."
     if asked_fps > video.fps and cut.fps >= asked_fps:
         asked = f"fps is {asked_fps:g}" if nframes is None else f"nframes is {nframes}"
         if video.is_variable_frame_rate:

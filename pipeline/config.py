@@ -44,7 +44,7 @@ class VideoLimits(Settings):
     """What a video may be. Checked on metadata, before a picture is decoded."""
 
     allowed_codecs: frozenset[str] = frozenset(
-        {"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores"}
+        {"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores", "png"}
     )
     max_duration_seconds: float = Field(default=24 * 3600, gt=0)
     max_frame_pixels: int = Field(default=64_000_000, gt=0)

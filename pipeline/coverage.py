@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.types import ChunkAnswer, ChunkPlan, Coverage
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Coverage, DecodeReport, PictureTreatment
 
 Interval = tuple[float, float]
 
@@ -27,6 +30,12 @@ def measure_coverage(plan: ChunkPlan, answers: Sequence[ChunkAnswer]) -> Coverag
         failed_chunks=tuple(sorted(answer.chunk_index for answer in answers if not answer.text)),
         notices=(*plan.notices, *_degradations(answered)),
     )
+
+
+def frames_looked_at(chunk: Chunk, report: DecodeReport) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(T,) indices and (T,) times in seconds of the planned frames that came, the times as the model was told them."""
+    came = ~np.isin(chunk.pts_seconds, report.missing_pts_seconds)
+    return chunk.frame_indices[came], np.maximum(chunk.pts_seconds[came], chunk.start_seconds)
 
 
 def uncovered(whole: Interval, covered: Iterable[Interval]) -> list[Interval]:
@@ -62,10 +71,18 @@ def _degradations_of(answer: ChunkAnswer) -> Iterable[str]:
         )
     if decode.is_damaged:
         yield "the video is damaged there, and its frames may show what never was."
+    if decode.untreated:
+        yield f"frames were {_left_undone(decode.untreated)}: no backend of this server's decoding.backend_order can."
     if decode.fallback_reason:
         yield f"decoded by {decode.backend}: {decode.fallback_reason}."
     if answer.text.generation.finish_reason == "length":
         yield "the answer was cut off at max_tokens."
+
+
+def _left_undone(treatment: PictureTreatment) -> str:
+    left = ["not tone-mapped to SDR"] if treatment.tone_mapped_from else []
+    left += ["not deinterlaced"] if treatment.is_deinterlaced else []
+    return " and ".join(left)
 
 
 def _enumerated(chunks: Sequence[int]) -> str:

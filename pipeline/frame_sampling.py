@@ -23,7 +23,7 @@ def frames_for_fps(
     fetch_video's `smart_nframes`, with `duration_seconds` = num_source_frames / source fps. A range of one frame,
     which it refuses, gives 1 here.
     """
-    bounded = min(max(duration_seconds * fps, _ceil_even(min_frames)), max_frames, num_source_frames)
+    bounded = min(max(duration_seconds * fps, ceil_even(min_frames)), max_frames, num_source_frames)
     return floor_even(int(bounded)) or min(num_source_frames, TEMPORAL_PATCH)
 
 
@@ -53,5 +53,5 @@ def floor_even(count: int) -> int:
     return count // TEMPORAL_PATCH * TEMPORAL_PATCH
 
 
-def _ceil_even(count: int) -> int:
+def ceil_even(count: int) -> int:
     return -(-count // TEMPORAL_PATCH) * TEMPORAL_PATCH

@@ -1,4 +1,6 @@
-"""What a video is, read from its packets; one picture is decoded, to see that it can be and which way up it is."""
+"""What a video is, read from its packets; one picture is decoded, to see that it can be, which way up it is, and
+whether it is HDR or interlaced.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -22,7 +25,7 @@ from pipeline.config import VideoLimits
 from pipeline.containers import WithoutMediaData, opened_container, packets_of, video_stream
 from pipeline.errors import UnreadableVideo, UnsupportedMedia, VideoTooLong
 from pipeline.packet_index import PLANNED_CODECS, PLANNED_CONTAINERS, PLANNED_PIXEL_FORMATS, PacketIndex
-from pipeline.types import VideoInfo
+from pipeline.types import HdrTransfer, VideoInfo
 from pipeline.video_files import VideoFile
 
 _PACKETS_TO_FIRST_PICTURE = 300
@@ -30,6 +33,10 @@ _PACKETS_TO_FIRST_PICTURE = 300
 
 MISSING_SHARE_TOLERATED = 0.02
 """Of the frames that a file's header promises."""
+
+_HDR_TRANSFERS: dict[int, HdrTransfer] = {ColorTrc.SMPTE2084: HdrTransfer.PQ, ColorTrc.ARIB_STD_B67: HdrTransfer.HLG}
+_PROGRESSIVE_ORDERS = (0, 1)
+"""Of FFmpeg's AVFieldOrder: unknown and progressive; the others are interlaced."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +64,7 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
             stream = video_stream(container)
             _check_stream(stream, limits)
             picture = _first_picture(container, stream)
+            is_interlaced = picture.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE_ORDERS
             skims &= container.format.name.startswith("mov")
         size_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -70,11 +78,12 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
             info = _video_info(
                 container,
                 stream,
-                shown_size(picture),
+                picture,
                 pts_seconds,
                 size_bytes=size_bytes,
                 fingerprint=fingerprint,
                 clock_offset_seconds=float(clock_seconds[0]),
+                is_interlaced=is_interlaced,
             )
     if info.duration_seconds > limits.max_duration_seconds:
         raise VideoTooLong(
@@ -213,18 +222,20 @@ def _clock_seconds(text: str) -> float:
 def _video_info(
     container: InputContainer,
     stream: VideoStream,
-    size_px: tuple[int, int],
+    picture: av.VideoFrame,
     pts_seconds: NDArray[np.float64],
     *,
     size_bytes: int,
     fingerprint: str,
     clock_offset_seconds: float,
+    is_interlaced: bool,
 ) -> VideoInfo:
     frame_seconds = _frame_seconds(stream, pts_seconds)
     duration_seconds = float(pts_seconds[-1]) + frame_seconds
+    width, height = shown_size(picture)
     return VideoInfo(
-        width=size_px[0],
-        height=size_px[1],
+        width=width,
+        height=height,
         fps=len(pts_seconds) / duration_seconds,
         duration_seconds=duration_seconds,
         total_frames=len(pts_seconds),
@@ -234,6 +245,8 @@ def _video_info(
         fingerprint=fingerprint,
         is_variable_frame_rate=_is_variable(pts_seconds, frame_seconds),
         clock_offset_seconds=clock_offset_seconds,
+        hdr_transfer=_HDR_TRANSFERS.get(picture.color_trc),
+        is_interlaced=is_interlaced,
     )
 
 

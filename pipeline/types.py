@@ -7,6 +7,7 @@ Intervals are half-open, `[start_seconds, stop_seconds)`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class StoredVideo:
     """A file that a client sent earlier, kept in the upload store."""
 
     file_id: str
+    is_frame_list: bool = False
+    """Whether it was made of images that a client chose: all are looked at where no rate is asked for."""
 
 
 VideoSource = LocalVideo | HttpVideo | S3Video | StoredVideo
@@ -49,9 +52,16 @@ VideoSource = LocalVideo | HttpVideo | S3Video | StoredVideo
 # --- What a video is --------------------------------------------------------------------------------------------------
 
 
+class HdrTransfer(StrEnum):
+    """How the numbers of an HDR picture mean light (BT.2100)."""
+
+    PQ = "PQ"
+    HLG = "HLG"
+
+
 @dataclass(frozen=True)
 class VideoInfo:
-    """What probing found, without decoding a picture."""
+    """What probing found in the packets, and in the first picture."""
 
     width: int
     """Pixels, as shown: a rotation in the file is already applied."""
@@ -70,6 +80,10 @@ class VideoInfo:
     is_variable_frame_rate: bool
     clock_offset_seconds: float
     """The container's own time of the first frame, which is time 0 here."""
+    hdr_transfer: HdrTransfer | None = None
+    """As the first picture says; None for SDR."""
+    is_interlaced: bool = False
+    """Whether the first picture says so, or the stream. Whether pictures really are of two times, nobody looked."""
 
 
 # --- What was asked ---------------------------------------------------------------------------------------------------
@@ -77,7 +91,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """Which frames to look at and at what size. Exactly one of `fps` and `nframes` is set."""
+    """Which frames to look at and at what size. With neither `fps` nor `nframes`, which exclude each other, all are."""
 
     fps: float | None
     nframes: int | None
@@ -92,6 +106,10 @@ class FrameSampling:
     """In each chunk, where the video has as many; only where `fps` is set."""
     resized_px: tuple[int, int] | None = None
     """(height, width) that frames are given, to the nearest multiples of 32; the three bounds do not apply then."""
+
+    @property
+    def takes_all(self) -> bool:
+        return self.fps is None and self.nframes is None
 
 
 @dataclass(frozen=True)
@@ -159,6 +177,17 @@ class PacketRun:
     num_packets: int
 
 
+@dataclass(frozen=True)
+class PictureTreatment:
+    """What a video's pictures need, to be what the model knows: progressive, and SDR."""
+
+    tone_mapped_from: HdrTransfer | None = None
+    is_deinterlaced: bool = False
+
+    def __bool__(self) -> bool:
+        return self.tone_mapped_from is not None or self.is_deinterlaced
+
+
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """A planned slice of a video, with the frames that will be looked at."""
@@ -176,6 +205,8 @@ class Chunk:
     width_px: int
     packet_runs: tuple[PacketRun, ...] = ()
     """The packets from which its frames can be had, in order; empty where the video's packets allow no such plan."""
+    treatment: PictureTreatment = PictureTreatment()
+    """What its frames need; that of all chunks of a video."""
 
     @property
     def num_frames(self) -> int:
@@ -219,6 +250,8 @@ class DecodeReport:
     decode_seconds: float
     is_damaged: bool = False
     """Whether FFmpeg reported damage over it: it conceals what it can, so that a frame may show what never was."""
+    untreated: PictureTreatment = PictureTreatment()
+    """What the frames needed and no backend of the order can do; they are as the video has them."""
     is_reused: bool = False
     """Whether it was decoded for a question before this one."""
 

@@ -56,6 +56,8 @@ class Clip:
     """By how many quarters a player turns the pictures clockwise."""
     drawn_frames: int | None = None
     """Where the file holds pictures that are not shown."""
+    drawn_fps: float | None = None
+    """Where each picture of the file is made of two: each of its fields is of another time."""
 
     @cached_property
     def pts_seconds(self) -> NDArray[np.float64]:
@@ -64,6 +66,14 @@ class Clip:
         gaps = numbers // self.gap_every * self.gap_seconds if self.gap_every else 0.0
         return numbers / self.fps + gaps
 
+    def number(self, index: int) -> int:
+        """What frame `index` shows, or its first field does."""
+        return self.first_number + index if self.drawn_fps is None else _gray(2 * index)
+
+    def drawn_number(self, place: int) -> int:
+        """Of the pictures that ffmpeg is given."""
+        return place if self.drawn_fps is None else _gray(place)
+
     @property
     def duration_seconds(self) -> float:
         return float(self.pts_seconds[-1]) + 1 / self.fps
@@ -71,6 +81,13 @@ class Clip:
     @property
     def average_fps(self) -> float:
         return self.num_frames / self.duration_seconds
+
+
+def _gray(number: int) -> int:
+    """Gray's code. In plain binary the last bit would be 0 in all first fields and 1 in all second ones: stripes that
+    stand still, which nothing can tell from a picture.
+    """
+    return number ^ number >> 1
 
 
 CLIPS = {
@@ -112,7 +129,56 @@ CLIPS = {
     "one_frame": Clip("one_frame.mp4", X264, "h264", 1),
     "slow": Clip("slow.mp4", X264, "h264", 30, fps=0.5),
 }  # fmt: skip
-ENCODERS = {"vp8": "libvpx", "av1": "libsvtav1", "hevc": "libx265", "vp9": "libvpx-vp9"}
+
+
+PQ, HLG = "smpte2084", "arib-std-b67"
+
+
+def _hdr(transfer: str) -> str:
+    """ffmpeg's filter that puts SDR into HDR, its white at 203 nits."""
+    return (
+        "format=gbrp,zscale=tin=bt709:pin=bt709:min=gbr:rin=full:p=2020:m=2020_ncl:r=limited:npl=203"
+        f":t={transfer},format=yuv420p10le"
+    )
+
+
+def _x265_hdr(transfer: str) -> tuple[str, ...]:
+    names = f"colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    parameters = f"log-level=error:keyint=25:{names}"
+    return ("-vf", _hdr(transfer), "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", parameters)
+
+
+INTERLACED = ("-vf", "interlace", "-flags", "+ildct+ilme", "-g", "12")
+TREATED_CLIPS = {
+    "pq": Clip("pq.mp4", _x265_hdr(PQ), "hevc"),
+    "hlg": Clip("hlg.mp4", _x265_hdr(HLG), "hevc"),
+    "rotated_hlg": Clip(
+        "rotated_hlg.mp4", _x265_hdr(HLG), "hevc", width=128, height=192,
+        remux=("-metadata:s:v:0", "rotate=90"), quarter_turns=3,
+    ),
+    "interlaced": Clip(
+        "interlaced.mp4", (*X264_B, *INTERLACED, "-x264opts", "tff=1"), "h264", 50, fps=25, drawn_fps=50,
+        drawn_frames=100,
+    ),
+    "interlaced_mpeg2": Clip(
+        "interlaced.mpg", ("-c:v", "mpeg2video", "-q:v", "3", "-bf", "2", *INTERLACED), "mpeg2video", 50, fps=25,
+        drawn_fps=50, drawn_frames=100,
+    ),
+    "interlaced_hlg": Clip(
+        "interlaced_hlg.mp4",
+        ("-c:v", "libx264", *INTERLACED, "-vf", f"{_hdr(HLG)},interlace", "-color_trc", HLG,
+         "-color_primaries", "bt2020", "-colorspace", "bt2020nc", "-x264opts", "tff=1"),
+        "h264", 50, fps=25, drawn_fps=50, drawn_frames=100,
+    ),
+}  # fmt: skip
+"""HDR and interlaced ones: what most backends bring of them is not what the model is to see."""
+ENCODERS = {
+    **dict.fromkeys(["pq", "hlg", "rotated_hlg"], "libx265"),
+    "vp8": "libvpx",
+    "av1": "libsvtav1",
+    "hevc": "libx265",
+    "vp9": "libvpx-vp9",
+}
 
 
 class ClipFolder:
@@ -122,7 +188,7 @@ class ClipFolder:
         self.folder = folder
 
     def path(self, name: str) -> Path:
-        clip = CLIPS[name]
+        clip = (CLIPS | TREATED_CLIPS)[name]
         path = self.folder / clip.file_name
         if not path.exists():
             _need_encoder(ENCODERS.get(name))
@@ -231,8 +297,21 @@ def ffmpeg(*arguments: str | Path, stdin: Iterator[bytes] | None = None) -> None
 def _make(clip: Clip, path: Path) -> None:
     turned = clip.quarter_turns % 2
     width, height = (clip.height, clip.width) if turned else (clip.width, clip.height)
-    pictures = (picture(n, width, height).tobytes() for n in range(clip.drawn_frames or clip.num_frames))
-    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(clip.fps), "-i", "pipe:")
+    pictures = (
+        picture(clip.drawn_number(n), width, height).tobytes() for n in range(clip.drawn_frames or clip.num_frames)
+    )
+    raw = (
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{width}x{height}",
+        "-r",
+        str(clip.drawn_fps or clip.fps),
+        "-i",
+        "pipe:",
+    )
     if not clip.remux and clip.seek_seconds is None:
         ffmpeg(*raw, *clip.encoding, path, stdin=pictures)
         return

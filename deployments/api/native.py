@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -28,7 +29,7 @@ from pipeline.analysis import (
 )
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest
-from pipeline.types import Prompt
+from pipeline.types import ChunkPlan, Prompt
 
 logger = logging.getLogger("ray.serve")
 
@@ -41,7 +42,7 @@ class AnalysisRequest(AnalysisOptions):
     prompt: str
     """What to find out about the video."""
     video_url: str | None = None
-    """http, https, s3 or data (base64)."""
+    """http, https, s3 or data (base64); or a list of images, `data:video/jpeg;base64,` with commas between them."""
     video_path: str | None = None
     """A file on the server, below one of its media roots."""
     file_id: str | None = None
@@ -60,10 +61,13 @@ async def create_analysis(http_request: Request, service: ServiceDependency) -> 
         events = service.orchestrator.analyze(job)
         plan = await anext(events)  # what is wrong with the video shows here, before an answer is begun
         if request.stream:
-            return event_stream(_stream(plan, events, job, service.model, resources.pop_all()))
+            assert isinstance(plan, PlanReady), "an analysis begins with its plan"
+            wire = _Wire(job, service.model, plan.plan if request.include_video_metadata else None)
+            return event_stream(_stream(plan, events, wire, resources.pop_all()))
         async for done in events:
             if isinstance(done, AnalysisDone):
-                return AnalysisBody.of(done, service.model, job.token_sampling.seed)
+                seed = job.token_sampling.seed
+                return AnalysisBody.of(done, service.model, seed, include_video_metadata=request.include_video_metadata)
     raise AssertionError("an analysis ends with AnalysisDone")
 
 
@@ -92,6 +96,7 @@ def _only_video(request: AnalysisRequest, upload: UploadFile | None) -> VideoInp
         path=request.video_path,
         file_id=request.file_id,
         upload=(upload.file, upload.filename or "upload") if upload else None,
+        sample_fps=request.sample_fps,
     )
     if video.num_given > 1:
         raise InvalidRequest(
@@ -101,34 +106,40 @@ def _only_video(request: AnalysisRequest, upload: UploadFile | None) -> VideoInp
     return video
 
 
+@dataclass(frozen=True, eq=False)
+class _Wire:
+    """How the events of one analysis are told."""
+
+    job: AnalysisJob
+    model: ModelChoice
+    described_plan: ChunkPlan | None
+    """Where each chunk's result is to say which frames were looked at."""
+
+    def event(self, happened: AnalysisEvent) -> str:
+        match happened:
+            case PlanReady(plan):
+                return event(PlanBody.of(plan).model_dump(), "plan")
+            case ChunkDone(answer):
+                return event(ChunkResultBody.of(answer, self.described_plan).model_dump(), "chunk")
+            case Progress(chunks_done, chunks_total, merging):
+                stage = "merging" if merging else "chunks"
+                return event({"stage": stage, "chunks_done": chunks_done, "num_chunks": chunks_total}, "progress")
+            case AnswerDelta(text):
+                return event({"text": text}, "delta")
+            case AnalysisDone():
+                seed, is_described = self.job.token_sampling.seed, self.described_plan is not None
+                body = AnalysisBody.of(happened, self.model, seed, include_video_metadata=is_described)
+                return event(body.model_dump(), "answer")
+
+
 async def _stream(
-    plan: AnalysisEvent,
-    rest: AsyncIterator[AnalysisEvent],
-    job: AnalysisJob,
-    model: ModelChoice,
-    resources: AsyncExitStack,
+    plan: AnalysisEvent, rest: AsyncIterator[AnalysisEvent], wire: _Wire, resources: AsyncExitStack
 ) -> AsyncIterator[str]:
     async with resources:
-        yield _wire_event(plan, job, model)
+        yield wire.event(plan)
         try:
             async for happened in rest:
-                yield _wire_event(happened, job, model)
+                yield wire.event(happened)
         except Exception as error:
             logger.exception("an analysis failed after its plan")
             yield event(error_body(error), "error")
-
-
-def _wire_event(happened: AnalysisEvent, job: AnalysisJob, model: ModelChoice) -> str:
-    match happened:
-        case PlanReady(plan):
-            return event(PlanBody.of(plan).model_dump(), "plan")
-        case ChunkDone(answer):
-            return event(ChunkResultBody.of(answer).model_dump(), "chunk")
-        case Progress(chunks_done, chunks_total, merging):
-            stage = "merging" if merging else "chunks"
-            return event({"stage": stage, "chunks_done": chunks_done, "num_chunks": chunks_total}, "progress")
-        case AnswerDelta(text):
-            return event({"text": text}, "delta")
-        case AnalysisDone():
-            body = AnalysisBody.of(happened, model, job.token_sampling.seed)
-            return event(body.model_dump(), "answer")

@@ -20,6 +20,7 @@ from deployments.api.streaming import event, event_stream
 from pipeline import errors
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, AnswerDelta
 from pipeline.errors import InvalidRequest, UnknownModel
+from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
 from pipeline.prompting import checked_prompt, clock
 from pipeline.types import Prompt
 
@@ -78,6 +79,16 @@ class StreamOptions(_Part):
     include_usage: bool = False
 
 
+class VideoIoOptions(_Part):
+    fps: float | None = Field(default=None, ge=MIN_SAMPLE_FPS, le=MAX_SAMPLE_FPS)
+    num_frames: Literal[-1] | None = None
+    """All, without which vLLM takes the first 32."""
+
+
+class MediaIoOptions(_Part):
+    video: VideoIoOptions = VideoIoOptions()
+
+
 class ChatCompletionRequest(AnalysisOptions):
     """OpenAI's request, and Longtake's own options beside it (`extra_body` in the official client)."""
 
@@ -94,6 +105,8 @@ class ChatCompletionRequest(AnalysisOptions):
     store: bool | None = None
     video_path: str | None = None
     """A file on the server, below one of its media roots, instead of a part in the message."""
+    media_io_kwargs: MediaIoOptions = MediaIoOptions()
+    """vLLM's name for sample_fps, which wins over it, is `media_io_kwargs.video.fps`."""
 
 
 class ModelBody(BaseModel):
@@ -137,7 +150,7 @@ async def create_chat_completion(http_request: Request, service: ServiceDependen
             return event_stream(_stream(events, reply, request, job, service, resources.pop_all()))
         async for done in events:
             if isinstance(done, AnalysisDone):
-                return reply.completion(_text(done), done, _longtake(done, service, job))
+                return reply.completion(_text(done), done, _longtake(done, service, request, job))
     raise AssertionError("an analysis ends with AnalysisDone")
 
 
@@ -198,7 +211,7 @@ async def _stream(
                     rest = _text(happened).removeprefix(sent)
                     if rest:
                         yield event(reply.piece({"content": rest}))
-                    yield event(reply.last_piece(happened, _longtake(happened, service, job)))
+                    yield event(reply.last_piece(happened, _longtake(happened, service, request, job)))
                     if request.stream_options and request.stream_options.include_usage:
                         yield event(reply.usage_piece(happened))
         except Exception as error:
@@ -230,9 +243,10 @@ def _logprobs(done: AnalysisDone) -> dict[str, Any] | None:
     return None if tokens is None else {"content": [token.model_dump() for token in tokens], "refusal": None}
 
 
-def _longtake(done: AnalysisDone, service: Service, job: AnalysisJob) -> dict[str, Any]:
+def _longtake(done: AnalysisDone, service: Service, request: ChatCompletionRequest, job: AnalysisJob) -> dict[str, Any]:
     """Everything of the native answer that a chat completion has no place for."""
-    body = AnalysisBody.of(done, service.model, job.token_sampling.seed)
+    seed = job.token_sampling.seed
+    body = AnalysisBody.of(done, service.model, seed, include_video_metadata=request.include_video_metadata)
     return body.model_dump(exclude={"model", "aggregated_response", "usage", "logprobs"})
 
 
@@ -269,7 +283,12 @@ def _video(message: Message, request: ChatCompletionRequest) -> VideoInput:
             "file part or video_path.",
             param="messages",
         )
-    return VideoInput(url=next(iter(urls), None), path=next(iter(paths), None), file_id=next(iter(files), None))
+    return VideoInput(
+        url=next(iter(urls), None),
+        path=next(iter(paths), None),
+        file_id=next(iter(files), None),
+        sample_fps=request.sample_fps or request.media_io_kwargs.video.fps,
+    )
 
 
 def _check_model(name: str, service: Service) -> None:

@@ -11,8 +11,9 @@ from deployments.api.response_format import ResponseFormatBody
 from deployments.model_choice import RequestDefaults
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
+from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
 from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, checked_prompt
-from pipeline.types import ChunkingRequest, FrameSampling, Prompt, TokenSampling, VideoSource
+from pipeline.types import ChunkingRequest, FrameSampling, Prompt, StoredVideo, TokenSampling, VideoSource
 from pipeline.visual_tokens import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_MIN_FRAMES,
@@ -66,7 +67,7 @@ class AnalysisOptions(BaseModel):
     chunk_overlap: float = Field(default=2.0, ge=0, le=600)
     """Seconds that neighbouring chunks share."""
     fps: float | None = Field(default=None, gt=0, le=60)
-    """Frames looked at per second of video: 2 where neither fps nor nframes is given."""
+    """Frames looked at per second of video: where neither fps nor nframes is given, 2, and all of a list of images."""
     nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES)
     """Frames looked at in each chunk, instead of fps."""
     min_frames: int = Field(default=DEFAULT_MIN_FRAMES, ge=2, le=MAX_FRAMES)
@@ -85,6 +86,10 @@ class AnalysisOptions(BaseModel):
     """Seconds from the first frame."""
     video_end: float | None = Field(default=None, gt=0)
     """Seconds; the end of the video where it is not given."""
+    sample_fps: float | None = Field(default=None, ge=MIN_SAMPLE_FPS, le=MAX_SAMPLE_FPS)
+    """Of a list of images: at how many per second of video they were taken; 2 where it is not given."""
+    include_video_metadata: bool = False
+    """Whether each chunk's result says which frames were looked at."""
     aggregate: bool = True
     """Whether the chunk answers are merged into one."""
     aggregation_prompt: str | None = None
@@ -127,7 +132,7 @@ class AnalysisOptions(BaseModel):
         return AnalysisJob(
             source=source,
             prompt=prompt,
-            chunking=self._chunking(defaults),
+            chunking=self._chunking(source, defaults),
             token_sampling=token_sampling,
             chunk_token_sampling=replace(
                 token_sampling, json_format=chunk_format.json_format() if chunk_format else None, num_logprobs=None
@@ -152,14 +157,15 @@ class AnalysisOptions(BaseModel):
             num_logprobs=self.top_logprobs or 0 if self.logprobs else None,
         )
 
-    def _chunking(self, defaults: RequestDefaults) -> ChunkingRequest:
+    def _chunking(self, source: VideoSource, defaults: RequestDefaults) -> ChunkingRequest:
         min_pixels = defaults.min_pixels if self.min_pixels is None else self.min_pixels
         if self.max_pixels is not None and self.max_pixels < min_pixels:
             raise InvalidRequest(
                 f"max_pixels ({self.max_pixels}) is below min_pixels ({min_pixels}); lower min_pixels too.",
                 param="max_pixels",
             )
-        fps = DEFAULT_FPS if self.fps is None and self.nframes is None else self.fps
+        takes_all = isinstance(source, StoredVideo) and source.is_frame_list
+        fps = DEFAULT_FPS if self.fps is None and self.nframes is None and not takes_all else self.fps
         return ChunkingRequest(
             chunk_duration_seconds=self.chunk_duration,
             chunk_overlap_seconds=self.chunk_overlap,

@@ -4,10 +4,12 @@ from pydantic import BaseModel, ConfigDict
 
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisDone
+from pipeline.coverage import frames_looked_at
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
     Coverage,
+    DecodeReport,
     TokenLogprob,
     TokenUsage,
     VideoInfo,
@@ -45,6 +47,31 @@ class FailureBody(Schema):
     message: str
 
 
+class VideoMetadataBody(Schema):
+    """What Qwen's fetch_video gives with return_video_metadata, under its names, and the frames' times."""
+
+    fps: float
+    """Of the video, on average."""
+    frames_indices: list[int]
+    """The frames that were looked at, counted from the video's first."""
+    total_num_frames: int
+    """Of the video."""
+    video_backend: str
+    frame_times: list[float]
+    """Seconds; a frame already on the screen when the chunk starts has the chunk's start."""
+
+    @classmethod
+    def of(cls, plan: ChunkPlan, chunk_index: int, decode: DecodeReport) -> "VideoMetadataBody":
+        indices, seconds = frames_looked_at(plan.chunks[chunk_index], decode)
+        return cls(
+            fps=round(plan.video.fps, 6),
+            frames_indices=indices.tolist(),
+            total_num_frames=plan.video.total_frames,
+            video_backend=decode.backend,
+            frame_times=seconds.round(3).tolist(),
+        )
+
+
 class ChunkResultBody(Schema):
     chunk_index: int
     start_time: float
@@ -73,9 +100,11 @@ class ChunkResultBody(Schema):
     completion_tokens: int
     finish_reason: str | None
     error: FailureBody | None
+    video_metadata: VideoMetadataBody | None
+    """Of a chunk that was answered, where include_video_metadata asks for it."""
 
     @classmethod
-    def of(cls, answer: ChunkAnswer) -> "ChunkResultBody":
+    def of(cls, answer: ChunkAnswer, described_plan: ChunkPlan | None = None) -> "ChunkResultBody":
         decode = answer.text.decode if answer.text else None
         generation = answer.text.generation if answer.text else None
         usage = generation.usage if generation else TokenUsage()
@@ -100,6 +129,9 @@ class ChunkResultBody(Schema):
             completion_tokens=usage.completion_tokens,
             finish_reason=generation.finish_reason if generation else None,
             error=FailureBody(type=answer.failure.type, message=answer.failure.message) if answer.failure else None,
+            video_metadata=(
+                VideoMetadataBody.of(described_plan, answer.chunk_index, decode) if described_plan and decode else None
+            ),
         )
 
 
@@ -232,13 +264,16 @@ class AnalysisBody(Schema):
     """What one must know about this model."""
 
     @classmethod
-    def of(cls, done: AnalysisDone, model: ModelChoice, seed: int) -> "AnalysisBody":
+    def of(
+        cls, done: AnalysisDone, model: ModelChoice, seed: int, *, include_video_metadata: bool = False
+    ) -> "AnalysisBody":
+        described_plan = done.plan if include_video_metadata else None
         return cls(
             success=done.num_answered > 0,
             model=model.served_model_name,
             video_info=VideoInfoBody.of(done.plan.video),
             num_chunks=len(done.plan.chunks),
-            chunk_results=[ChunkResultBody.of(answer) for answer in done.chunk_answers],
+            chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
             aggregated_response=done.answer,
             aggregation_error=done.answer_error,
             logprobs=written_tokens(done),

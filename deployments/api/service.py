@@ -13,8 +13,16 @@ from deployments.calls import deadline
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisEvent, AnalysisJob
-from pipeline.errors import InvalidRequest
-from pipeline.sources import DataUrl, StoredFile, UploadStore, decode_data_url, parse_video_url
+from pipeline.errors import InvalidRequest, LongtakeError
+from pipeline.frame_lists import DEFAULT_SAMPLE_FPS, frame_list_video
+from pipeline.sources import (
+    DataUrl,
+    StoredFile,
+    UploadStore,
+    decode_data_url,
+    decode_frame_list,
+    parse_video_url,
+)
 from pipeline.types import LocalVideo, StoredVideo, VideoSource
 
 BLOCK_BYTES = 1024**2
@@ -33,13 +41,15 @@ class OrchestratorClient(Protocol):
 
 @dataclass(frozen=True)
 class VideoInput:
-    """The ways in which a client may name its video. Exactly one is set."""
+    """The ways in which a client may name its video. Exactly one of the first four is set."""
 
     url: str | None = None
     path: str | None = None
     file_id: str | None = None
     upload: tuple[BinaryIO, str] | None = None
     """The bytes and the name that the client gave them."""
+    sample_fps: float | None = None
+    """At how many per second the images were taken, where `url` is a list of them."""
 
     @property
     def num_given(self) -> int:
@@ -63,7 +73,7 @@ class Service:
         """
         temporary = await self._stored(video)
         try:
-            yield StoredVideo(temporary.file_id) if temporary else _named_source(video)
+            yield temporary or _named_source(video)
         finally:
             if temporary:
                 await asyncio.to_thread(self.uploads.delete, temporary.file_id)
@@ -77,13 +87,35 @@ class Service:
         async with deadline(READY_TIMEOUT_SECONDS, "A test generation"):
             await self.orchestrator.check_ready()
 
-    async def _stored(self, video: VideoInput) -> StoredFile | None:
+    async def _stored(self, video: VideoInput) -> StoredVideo | None:
+        parsed = parse_video_url(video.url) if video.url is not None else None
+        is_frame_list = isinstance(parsed, DataUrl) and parsed.is_frame_list
+        if video.sample_fps is not None and not is_frame_list:
+            raise InvalidRequest(
+                "sample_fps, or vLLM's media_io_kwargs.video.fps, is the rate at which the images of a "
+                "data:video/jpeg;base64 list were taken, and the video is none; leave it out. fps and nframes say how "
+                "many frames are looked at.",
+                param="sample_fps",
+            )
         if video.upload is not None:
-            return await self.store(*video.upload)
-        if video.url is not None and isinstance(parsed := parse_video_url(video.url), DataUrl):
-            content = await asyncio.to_thread(decode_data_url, parsed.url, self.settings.sources.max_data_url_bytes)
-            return await asyncio.to_thread(self.uploads.save, [content], file_name="data-url")
-        return None
+            file = await self.store(*video.upload)
+        elif isinstance(parsed, DataUrl):
+            content = await asyncio.to_thread(self._content, parsed, video.sample_fps or DEFAULT_SAMPLE_FPS)
+            file = await asyncio.to_thread(self.uploads.save, [content], file_name="data-url")
+        else:
+            return None
+        return StoredVideo(file.file_id, is_frame_list=is_frame_list)
+
+    def _content(self, url: DataUrl, sample_fps: float) -> bytes:
+        max_bytes = self.settings.sources.max_data_url_bytes
+        if not url.is_frame_list:
+            return decode_data_url(url.url, max_bytes)
+        images = decode_frame_list(url.url, max_bytes)
+        try:
+            return frame_list_video(images, sample_fps=sample_fps, max_frames=self.settings.limits.max_total_frames)
+        except LongtakeError as error:
+            error.param = "video_url"
+            raise
 
 
 def _named_source(video: VideoInput) -> VideoSource:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DecodeFailed
-from pipeline.types import Chunk, DecodedFrames, DecodeReport
+from pipeline.types import Chunk, DecodedFrames, DecodeReport, PictureTreatment
 
 if TYPE_CHECKING:
     import torch  # takes seconds, which who only asks for frames need not wait for
@@ -22,6 +22,8 @@ PTS_TOLERANCE_SECONDS = 1e-3
 
 PLANNED = "planned"
 """The backend that decodes by a chunk's packet runs."""
+TREATING = frozenset({"pyav"})
+"""The backends that do what a chunk's `treatment` asks for."""
 
 
 class FrameDecoder(Protocol):
@@ -109,12 +111,18 @@ class ChunkDecoder:
                 backend=" and ".join(used),
                 fallback_reason="; ".join(reasons) or None,
                 is_damaged=is_damaged,
+                untreated=PictureTreatment() if TREATING.intersection(self._order) else chunk.treatment,
                 decode_seconds=time.perf_counter() - started,
             ),
         )
 
     def _order_for(self, chunk: Chunk) -> Sequence[str]:
-        """Without a plan to decode by, the next backend stands in for none: it is the first."""
+        """Without a plan to decode by, the next backend stands in for none: it is the first. So do those that treat
+        pictures, where they need it; whoever names none of them gets pictures as the video has them.
+        """
+        treating = [backend for backend in self._order if backend in TREATING]
+        if chunk.treatment and treating:
+            return treating
         if chunk.packet_runs or len(self._order) == 1:
             return self._order
         return [backend for backend in self._order if backend != PLANNED]

@@ -22,12 +22,15 @@ _LEAST_CPU_SECONDS = 8.0
 _CPU_SECONDS_PER_DECODED_PIXEL = 20e-9
 """Some ten times what H.264 and HEVC take on one core of 2025."""
 _CPU_SECONDS_PER_RESIZED_PIXEL = 100e-9
+_CPU_SECONDS_PER_TONE_MAPPED_PIXEL = 200e-9
 _CPU_SECONDS_PER_PACKET = 10e-6
 """torchcodec's scan of the whole file takes 1.3e-6."""
 _INDEX_BYTES_PER_PACKET = 200
 _LEAST_MEMORY_BYTES = 512 * 1024**2
 _PICTURES_HELD = 24
 """By a decoder: 16 references, those that wait for their turn, and the one that is converted."""
+_PICTURES_HELD_BY_TREATMENT = 12
+"""bwdif's six, and one of 16 bits a colour in two places."""
 _BYTES_PER_PIXEL = 3
 _SECONDS_BEFORE_A_CHUNK = 20.0
 """To the key frame before it, where no plan says."""
@@ -110,14 +113,17 @@ def decode_limits(video: VideoInfo, chunk: Chunk, backend: str) -> WorkLimits:
     """What decoding `chunk` by one backend may take, with much to spare: for a file that lies, not for a slow one."""
     picture_pixels = video.width * video.height
     decoded_pixels = min(_num_decoded(video, chunk, backend), video.total_frames) * picture_pixels
+    tone_mapped_pixels = chunk.num_frames * picture_pixels if chunk.treatment.tone_mapped_from else 0
+    pictures_held = _PICTURES_HELD + (_PICTURES_HELD_BY_TREATMENT if chunk.treatment else 0)
     resized_pixels = chunk.num_frames * (picture_pixels + chunk.height_px * chunk.width_px)
     return WorkLimits(
         cpu_seconds=_LEAST_CPU_SECONDS
         + decoded_pixels * _CPU_SECONDS_PER_DECODED_PIXEL
         + resized_pixels * _CPU_SECONDS_PER_RESIZED_PIXEL
+        + tone_mapped_pixels * _CPU_SECONDS_PER_TONE_MAPPED_PIXEL
         + video.total_frames * _CPU_SECONDS_PER_PACKET,
         memory_bytes=_LEAST_MEMORY_BYTES
-        + _PICTURES_HELD * picture_pixels * _BYTES_PER_PIXEL
+        + pictures_held * picture_pixels * _BYTES_PER_PIXEL
         + video.total_frames * _INDEX_BYTES_PER_PACKET,
     )
 

@@ -1,4 +1,7 @@
-"""Tolerant decoding by PyAV: passes over damaged packets, where torchcodec gives up a whole call."""
+"""Tolerant decoding by PyAV: passes over damaged packets, where torchcodec gives up a whole call.
+
+The only backend that tone-maps HDR and deinterlaces.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.containers import opened_container, packets_of, video_stream
+from pipeline.decoding.deinterlacing import deinterlaced
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.decoding.rgb import RgbConverter
 from pipeline.errors import DecodeFailed, VideoError
@@ -21,6 +25,8 @@ from pipeline.video_files import VideoFile
 
 SEEK_MARGINS_SECONDS = (0.0, 10.0)
 """How far before a chunk to seek. MPEG-TS has no index, and a seek there may land behind the place it names."""
+_NEIGHBOUR_SECONDS = 0.5
+"""Before an interlaced picture the one before it is to be found, from which it is deinterlaced."""
 
 
 class PyavFrameDecoder:
@@ -35,13 +41,13 @@ class PyavFrameDecoder:
     def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
         targets = chunk.pts_seconds + chunk.clock_offset_seconds
         place = 0
-        for seconds, picture in self._pictures_from(float(targets[0])):
+        for seconds, picture in self._treated_pictures(chunk, float(targets[0])):
             # A target that was passed by never came: it is left out.
             place = max(place, int(np.searchsorted(targets, seconds - PTS_TOLERANCE_SECONDS)))
             if place == len(targets):
                 return
             if abs(targets[place] - seconds) <= PTS_TOLERANCE_SECONDS:
-                yield place, self._to_rgb(picture)
+                yield place, self._to_rgb(picture, chunk.treatment.tone_mapped_from)
                 place += 1
 
     def close(self) -> None:
@@ -58,6 +64,11 @@ class PyavFrameDecoder:
         stream.thread_count = 1
         self._tick_seconds = float(stream.time_base or 1)
         return container, stream
+
+    def _treated_pictures(self, chunk: Chunk, clock_seconds: float) -> Iterator[tuple[float, av.VideoFrame]]:
+        if not chunk.treatment.is_deinterlaced:
+            return self._pictures_from(clock_seconds)
+        return deinterlaced(self._pictures_from(max(chunk.clock_offset_seconds, clock_seconds - _NEIGHBOUR_SECONDS)))
 
     def _pictures_from(self, clock_seconds: float) -> Iterator[tuple[float, av.VideoFrame]]:
         """Pictures with their times on the container's clock, the first one at or before `clock_seconds` if any is."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 import numpy as np
 import torch
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from pipeline.decoding.tone_mapping import tone_mapped
+from pipeline.types import HdrTransfer
 
 
 class RgbConverter:
@@ -14,8 +20,14 @@ class RgbConverter:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def __call__(self, picture: av.VideoFrame) -> torch.Tensor:
-        """(3, H, W) uint8."""
-        rgb = self._reformatter.reformat(picture, format="rgb24", threads=1).to_ndarray()
+    def __call__(self, picture: av.VideoFrame, hdr_transfer: HdrTransfer | None = None) -> torch.Tensor:
+        """(3, H, W) uint8; tone-mapped to SDR where `hdr_transfer` says what its numbers mean."""
+        if hdr_transfer:
+            rgb = tone_mapped(self._array(picture, "rgb48le"), hdr_transfer)
+        else:
+            rgb = self._array(picture, "rgb24")
         upright = np.rot90(rgb, k=round(picture.rotation / 90))
         return torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
+
+    def _array(self, picture: av.VideoFrame, pixel_format: str) -> NDArray[Any]:
+        return self._reformatter.reformat(picture, format=pixel_format, threads=1).to_ndarray()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -15,13 +17,21 @@ from pipeline.types import HttpVideo, S3Video
 PARAM = "video_url"
 _ALLOWED = "Allowed are http://, https://, s3://bucket/key and data: URLs."
 _SERVER_PATH_HINT = "Name a file on the server by `video_path`."
+_FRAME_LIST = "data:video/jpeg;base64,"
 
 
 @dataclass(frozen=True)
 class DataUrl:
-    """A video inside the request itself. It stays encoded until `decode_data_url`."""
+    """A video inside the request itself. It stays encoded until `decode_data_url` or `decode_frame_list`."""
 
     url: str = field(repr=False)
+
+    @property
+    def is_frame_list(self) -> bool:
+        """Whether it is `data:video/jpeg;base64,` with one or more images, each encoded on its own, and commas between
+        them: vLLM's way to send frames that are already decoded.
+        """
+        return self.url[: len(_FRAME_LIST)].lower() == _FRAME_LIST
 
 
 @dataclass(frozen=True)
@@ -111,13 +121,45 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
             f"The data: URL holds {size_bytes} bytes and at most {max_bytes} are allowed. Upload the file.",
             param=PARAM,
         )
-    try:
-        content = base64.b64decode(url[start:], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidRequest("The data: URL is not valid base64. Encode the file again.", param=PARAM) from error
+    content = _decoded(url[start:], "The data: URL is not valid base64. Encode the file again.")
     if not content:
         raise InvalidRequest("The data: URL is empty. Put a video into it.", param=PARAM)
     return content
+
+
+def decode_frame_list(url: str, max_bytes: int) -> Iterator[bytes]:
+    """The images inside a frame list, one after the other.
+
+    Raises SourceTooLarge in place of the one with which they are more than `max_bytes`, and InvalidRequest in place of
+    one that is not base64.
+    """
+    start, total_bytes = _data_payload(url), 0
+    for index in itertools.count():
+        comma = url.find(",", start)
+        stop = len(url) if comma < 0 else comma
+        if index == 0 and start == stop == len(url):
+            return
+        image = _decoded(
+            url[start:stop], f"Frame {index} of the list, counted from 0, is not valid base64. Encode it again."
+        )
+        total_bytes += len(image)
+        if total_bytes > max_bytes:
+            raise SourceTooLarge(
+                f"The frames have more than {max_bytes} bytes, the most allowed in a data: URL. Make a video of them "
+                "and upload it.",
+                param=PARAM,
+            )
+        yield image
+        if comma < 0:
+            return
+        start = comma + 1
+
+
+def _decoded(text: str, refusal: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest(refusal, param=PARAM) from error
 
 
 def _scheme_of(url: str) -> str:

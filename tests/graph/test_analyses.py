@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import pytest
 
 from longtake import Longtake
+from tests.deployments.api.wire import frame_list
 from tests.graph.names import S3_BUCKET
+from tests.pipeline.test_frame_lists import encoded
 
 PROMPT = "Describe what happens."
 SHORT = {"prompt": PROMPT, "max_tokens": 8, "temperature": 0, "seed": 1}
@@ -190,3 +194,22 @@ def test_files_of_a_request_are_gone_after_it(client: httpx.Client, media: Path,
     with (media / "short.mp4").open("rb") as file:
         assert client.post("/v1/analyses", data=fields, files={"video": file}).status_code == 200
     assert sorted(uploads.rglob("*")) == before
+
+
+@pytest.mark.parametrize("count", [1, 5, 8])
+def test_a_list_of_frames(count: int, client: httpx.Client, media: Path) -> None:
+    """All of them are looked at, at their own times, be their number odd or one."""
+    with av.open(str(media / "scenes.mp4")) as film:
+        pictures = list(itertools.islice(film.decode(video=0), 0, 5 * count, 5))  # of 10 a second
+    url = frame_list(*(encoded(picture.to_image()) for picture in pictures))
+    answer = analyze(client, video_url=url, include_video_metadata=True)
+    (chunk,) = answer["chunk_results"]
+    assert chunk["error"] is None and not chunk["degraded"]
+    assert chunk["video_metadata"] == {
+        "fps": 2.0,
+        "frames_indices": list(range(count)),
+        "total_num_frames": count,
+        "video_backend": chunk["decoder"],
+        "frame_times": [index / 2 for index in range(count)],
+    }
+    assert answer["coverage"]["notices"] == []

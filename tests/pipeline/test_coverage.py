@@ -17,11 +17,15 @@ from pipeline.types import (
     ChunkText,
     DecodeReport,
     Generation,
+    HdrTransfer,
+    PictureTreatment,
     TokenUsage,
     VideoInfo,
 )
 
 VIDEO = VideoInfo(1280, 720, 25.0, 30.0, 750, "h264", "matroska,webm", 1, "bytes", False, 0.0)
+TREATED = PictureTreatment()
+"""Nothing was left undone."""
 PLAN = ChunkPlan(VIDEO, (), 0.0, 30.0, 10.0, 2.0, 2.0, notices=("Something was planned otherwise.",))
 
 
@@ -31,9 +35,11 @@ def answered(
     missing: tuple[float, ...] = (),
     fallback_reason: str | None = None,
     finish_reason: str = "stop",
+    untreated: PictureTreatment = TREATED,
 ) -> ChunkAnswer:
     generation = Generation("text", finish_reason, TokenUsage(10, 5), inference_seconds=2.0)
-    report = DecodeReport(num_frames, missing, "pyav" if fallback_reason else "torchcodec", fallback_reason, 1.0)
+    backend = "pyav" if fallback_reason else "torchcodec"
+    report = DecodeReport(num_frames, missing, backend, fallback_reason, 1.0, untreated=untreated)
     return ChunkAnswer(index, index * 10.0, (index + 1) * 10.0, 4.0, 1, ChunkText(generation, report), None)
 
 
@@ -76,6 +82,21 @@ def test_missing_frames_lower_the_rate_and_are_told() -> None:
 def test_a_fallback_is_told() -> None:
     coverage = measure_coverage(PLAN, [answered(1, fallback_reason="torchcodec cannot open the video")])
     assert coverage.notices[1:] == ("Chunk 1: decoded by pyav: torchcodec cannot open the video.",)
+
+
+@pytest.mark.parametrize(
+    ("needed", "words"),
+    [
+        (PictureTreatment(HdrTransfer.PQ), "not tone-mapped to SDR"),
+        (PictureTreatment(is_deinterlaced=True), "not deinterlaced"),
+        (PictureTreatment(HdrTransfer.HLG, is_deinterlaced=True), "not tone-mapped to SDR and not deinterlaced"),
+    ],
+)
+def test_what_no_backend_could_do_is_told(needed: PictureTreatment, words: str) -> None:
+    coverage = measure_coverage(PLAN, [answered(index, untreated=needed) for index in range(3)])
+    assert coverage.notices[1:] == (
+        f"Chunks 0-2: frames were {words}: no backend of this server's decoding.backend_order can.",
+    )
 
 
 def test_a_text_that_was_cut_off_is_told() -> None:

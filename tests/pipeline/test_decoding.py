@@ -28,12 +28,14 @@ from pipeline.decoding.isolated_backends import DecodeRequest, IsolatedBackends,
 from pipeline.decoding.resizing import resized_frame
 from pipeline.decoding.worker import DecodeWorker
 from pipeline.errors import DecodeFailed, LongtakeError
+from pipeline.frame_lists import frame_list_video
 from pipeline.isolation import Ask, GivenUp, IsolatedProcess, WorkAborted
 from pipeline.probing import probe
 from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, DecodedFrames, FrameSampling, TokenBudget
 from pipeline.video_files import VideoFile
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
 from tests.clips import CLIPS, BrokenFiles, ClipFolder, number_of, real_clip
+from tests.pipeline.test_frame_lists import drawn, encoded
 from tests.pipeline.test_packet_index import WITHOUT_INDEX
 
 ORDER = DecodingSettings().backend_order
@@ -314,6 +316,15 @@ def test_the_process_brings_the_same_frames(name: str, process: IsolatedProcess,
             result = ChunkDecoder(backends, ORDER).decode(chunk)
         assert (result.frames == expected.frames).all()
         assert replace(result.report, decode_seconds=0) == replace(expected.report, decode_seconds=0)
+
+
+def test_a_damaged_image_of_a_list_is_told(process: IsolatedProcess, tmp_path: Path) -> None:
+    images = [encoded(drawn(number)) for number in range(6)]
+    images[3] = images[3][:-300]
+    path = tmp_path / "list.mov"
+    path.write_bytes(frame_list_video(images, sample_fps=2.0, max_frames=6))
+    reports = [result.report for result in decoded_apart(path, planned(path, seconds=1.0, overlap=0), process)]
+    assert [report.is_damaged or bool(report.missing_pts_seconds) for report in reports] == [False, True, False]
 
 
 def decoded_apart(path: Path, plan: ChunkPlan, process: IsolatedProcess) -> list[DecodedFrames]:

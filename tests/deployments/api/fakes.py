@@ -37,7 +37,7 @@ VIDEO = VideoInfo(1280, 720, 25.0004, 118.0004, 2950, "h264", "matroska,webm", 1
 
 
 def _chunk(index: int, start: float, stop: float) -> Chunk:
-    return Chunk(index, start, stop, np.arange(4), np.arange(4.0), 0.0, 640, 1152)
+    return Chunk(index, start, stop, np.arange(4), np.array([0.0, 1.5004, 2.0, 3.0]), 0.0, 640, 1152)
 
 
 PLAN = ChunkPlan(VIDEO, (_chunk(0, 0, 60), _chunk(1, 58, 118.0004)), 0.0, 118.0004, 60.0, 2.0, 2.0, ("A notice.",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import os
 import time
@@ -12,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from PIL import Image
 from ray.exceptions import RayTaskError
 
 from deployments.api.native import AnalysisRequest
@@ -26,7 +29,7 @@ from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION
 from pipeline.types import HttpVideo, JsonFormat, LocalVideo, Prompt, S3Video, StoredVideo
 from pipeline.visual_tokens import DEFAULT_TOTAL_PIXELS
 from tests.deployments.api.fakes import ANSWERED, FAILED, PLAN, WHOLE, FakeOrchestrator, done
-from tests.deployments.api.wire import check_discreet, error_of, events_of
+from tests.deployments.api.wire import check_discreet, error_of, events_of, frame_list
 
 ROUTE = "/v1/analyses"
 ASKED = {"prompt": "What happens?", "video_url": "https://example.com/cat.mp4"}
@@ -61,6 +64,14 @@ CHUNK_RESULT = {
     "completion_tokens": 7,
     "finish_reason": "stop",
     "error": None,
+    "video_metadata": None,
+}
+VIDEO_METADATA = {
+    "fps": 25.0004,
+    "frames_indices": [0, 2, 3],  # the one between could not be decoded
+    "total_num_frames": 2950,
+    "video_backend": "pyav",
+    "frame_times": [0.0, 2.0, 3.0],
 }
 FAILED_RESULT = {
     "chunk_index": 1,
@@ -83,6 +94,7 @@ FAILED_RESULT = {
     "completion_tokens": 0,
     "finish_reason": None,
     "error": {"type": "decode_failed", "message": "No frame could be decoded."},
+    "video_metadata": None,
 }
 ANALYSIS = {
     "success": True,
@@ -124,6 +136,15 @@ def test_answer_field_by_field(client: TestClient) -> None:
     body = response.json()
     assert "generated films" in body.pop("notice")  # the demo model's
     assert body == ANALYSIS
+
+
+def test_video_metadata_where_it_is_asked_for(client: TestClient) -> None:
+    asked = ASKED | {"include_video_metadata": True}
+    whole = client.post(ROUTE, json=asked).json()
+    events = events_of(client.post(ROUTE, json=asked | {"stream": True}).text)
+    streamed = [data for name, data in events if name == "chunk"]
+    for results in (whole["chunk_results"], streamed, events[-1][1]["chunk_results"]):
+        assert [result["video_metadata"] for result in results] == [VIDEO_METADATA, None]
 
 
 def test_nothing_was_answered(client: TestClient, orchestrator: FakeOrchestrator) -> None:
@@ -263,8 +284,9 @@ def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator
         "video_end": 90,
         "aggregate": False,
         "aggregation_prompt": "List them.",
+        "include_video_metadata": True,
     }
-    assert set(asked) | {"fps"} == set(AnalysisOptions.model_fields)
+    assert set(asked) | {"fps", "sample_fps"} == set(AnalysisOptions.model_fields)
     assert client.post(ROUTE, json=ASKED | asked).status_code == 200
     (job,) = orchestrator.jobs
     tokens, chunking, sampling = job.token_sampling, job.chunking, job.chunking.frame_sampling
@@ -364,6 +386,73 @@ def test_data_url(client: TestClient, orchestrator: FakeOrchestrator, uploads: P
     assert list(uploads.iterdir()) == []
 
 
+def tiny_jpeg(side_px: int = 16) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (side_px, side_px)).save(file, "JPEG", optimize=True)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("options", "fps"), [({}, 2.0), ({"sample_fps": 0.5}, 0.5), ({"sample_fps": 29.97}, 29.97)])
+def test_frame_list(
+    options: dict[str, float], fps: float, client: TestClient, orchestrator: FakeOrchestrator, uploads: Path
+) -> None:
+    asked = {"prompt": "What?", "video_url": frame_list(*[tiny_jpeg()] * 3), **options}
+    response = client.post(ROUTE, json=asked)
+    assert response.status_code == 200, response.text
+    (job,) = orchestrator.jobs
+    assert isinstance(job.source, StoredVideo) and job.source.is_frame_list
+    assert job.chunking.frame_sampling.takes_all
+    with av.open(io.BytesIO(orchestrator.uploaded[0])) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        assert float(container.streams.video[0].average_rate or 0) == pytest.approx(fps)
+    assert packets == [tiny_jpeg()] * 3
+    assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [{"fps": 1}, {"nframes": 4}])
+def test_a_frame_list_is_thinned_where_that_is_asked_for(
+    options: dict[str, float], client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    client.post(ROUTE, json={"prompt": "What?", "video_url": frame_list(tiny_jpeg()), **options})
+    sampling = orchestrator.jobs[0].chunking.frame_sampling
+    assert (sampling.fps, sampling.nframes) == (options.get("fps"), options.get("nframes"))
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "kind", "words"),
+    [
+        (frame_list(), 400, "invalid_request", "The list holds no frames"),
+        (frame_list(tiny_jpeg(), b"no image"), 415, "unsupported_media", "Frame 1 of the list, counted from 0, is no"),
+        (frame_list(tiny_jpeg(), tiny_jpeg(32)), 400, "invalid_request", "Frame 1 of the list, counted from 0, is a"),
+        (frame_list(tiny_jpeg()) + ",", 415, "unsupported_media", "Frame 1 of the list, counted from 0, is no"),
+        (frame_list(tiny_jpeg()) + ",?", 400, "invalid_request", "Frame 1 of the list, counted from 0, is not valid"),
+        (frame_list(*[tiny_jpeg()] * 40), 413, "source_too_large", "more than 1024 bytes"),
+    ],
+)
+def test_a_frame_list_that_cannot_be_used(
+    url: str, status: int, kind: str, words: str, client: TestClient, uploads: Path
+) -> None:
+    error = error_of(client.post(ROUTE, json={"prompt": "What?", "video_url": url}), status)
+    assert (error["type"], error["param"]) == (kind, "video_url")
+    assert words in error["message"]
+    assert not uploads.exists() or list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        {"video_url": "https://example.com/cat.mp4"},
+        {"video_url": "data:video/mp4;base64,AAAA"},
+        {"video_path": "cat.mp4"},
+        {"file_id": "file-1"},
+    ],
+)
+def test_sample_fps_is_for_frame_lists(video: dict[str, str], client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json={"prompt": "What?", "sample_fps": 2, **video}), 400)
+    assert (error["type"], error["param"]) == ("invalid_request", "sample_fps")
+    assert "fps and nframes say how many" in error["message"]
+
+
 # --- Temporary uploads ------------------------------------------------------------------------------------------------
 
 
@@ -447,6 +536,8 @@ async def test_an_upload_is_gone_when_the_client_leaves(
         ("fps", 0, "fps is 0; input should be greater than 0"),
         ("fps", 61, "less than or equal to 60"),
         ("fps", "fast", "fps is 'fast'; input should be a valid number"),
+        ("sample_fps", 0, "greater than or equal to 0.01"),
+        ("sample_fps", 241, "less than or equal to 240"),
         ("nframes", 1, "greater than or equal to 2"),
         ("nframes", 769, "less than or equal to 768"),
         ("nframes", 2.5, "valid integer"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from fastapi.testclient import TestClient
 
@@ -14,8 +16,8 @@ from pipeline import errors
 from pipeline.analysis import AnswerDelta, PlanReady
 from pipeline.types import HttpVideo, LocalVideo, Prompt, StoredVideo
 from tests.deployments.api.fakes import ANSWERED, FAILED, MODEL_LEN, PLAN, WHOLE, FakeOrchestrator, done
-from tests.deployments.api.test_native import ANALYSIS
-from tests.deployments.api.wire import check_discreet, error_of, events_of
+from tests.deployments.api.test_native import ANALYSIS, VIDEO_METADATA, tiny_jpeg
+from tests.deployments.api.wire import check_discreet, error_of, events_of, frame_list
 
 ROUTE = "/v1/chat/completions"
 VIDEO_PART = {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4"}}
@@ -90,6 +92,14 @@ def test_stream(client: TestClient) -> None:
         ]
     ]
     assert all(piece == {} for piece in pieces)
+
+
+def test_video_metadata_where_it_is_asked_for(client: TestClient) -> None:
+    asked = ASKED | {"include_video_metadata": True}
+    whole = client.post(ROUTE, json=asked).json()["longtake"]
+    streamed = pieces_of(client.post(ROUTE, json=asked | {"stream": True}).text)[-1]["longtake"]
+    for longtake in (whole, streamed):
+        assert [result["video_metadata"] for result in longtake["chunk_results"]] == [VIDEO_METADATA, None]
 
 
 def test_usage_of_a_stream_comes_last_where_it_is_asked_for(client: TestClient) -> None:
@@ -184,6 +194,45 @@ def test_a_data_url(client: TestClient, orchestrator: FakeOrchestrator, uploads:
         assert client.post(ROUTE, json=asked).status_code == 200
     assert orchestrator.uploaded == [b"video", b"video"]
     assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "fps"),
+    [
+        ({}, 2.0),
+        ({"sample_fps": 4}, 4.0),
+        ({"media_io_kwargs": {"video": {"fps": 8, "num_frames": -1}}}, 8.0),
+        ({"media_io_kwargs": {"video": {"fps": 8}}, "sample_fps": 4}, 4.0),
+        ({"media_io_kwargs": {}}, 2.0),
+    ],
+)
+def test_a_frame_list(
+    options: dict[str, Any], fps: float, client: TestClient, orchestrator: FakeOrchestrator, uploads: Path
+) -> None:
+    part = {"type": "video_url", "video_url": {"url": frame_list(*[tiny_jpeg()] * 3)}}
+    response = client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [part, TEXT_PART]}], **options})
+    assert response.status_code == 200, response.text
+    assert orchestrator.jobs[0].chunking.frame_sampling.takes_all
+    with av.open(io.BytesIO(orchestrator.uploaded[0])) as container:
+        assert container.streams.video[0].frames == 3
+        assert float(container.streams.video[0].average_rate or 0) == fps
+    assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"fps": 8}, "sample_fps"),  # of a video it could only mean what fps means here
+        ({"fps": 1000}, "media_io_kwargs.video.fps"),
+        ({"num_frames": 32}, "media_io_kwargs.video.num_frames"),
+        ({"frames_indices": [0, 30]}, "media_io_kwargs.video.frames_indices"),
+    ],
+)
+def test_of_vllms_options_those_for_the_timing_of_a_list_are_taken(
+    options: dict[str, Any], param: str, client: TestClient
+) -> None:
+    response = client.post(ROUTE, json=ASKED | {"media_io_kwargs": {"video": options}})
+    assert error_of(response, 400)["param"] == param
 
 
 def test_a_path_beside_a_plain_message(client: TestClient, orchestrator: FakeOrchestrator) -> None:

@@ -4,9 +4,10 @@ import time
 import pytest
 
 from pipeline.errors import InvalidRequest, SourceTooLarge
-from pipeline.sources import DataUrl, decode_data_url, parse_video_url
+from pipeline.sources import DataUrl, decode_data_url, decode_frame_list, parse_video_url
 from pipeline.sources.urls import public_name, split_http_url
 from pipeline.types import HttpVideo, S3Video
+from tests.deployments.api.wire import frame_list
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,36 @@ def test_broken_data_url(payload: str) -> None:
 
 def test_data_url_has_a_short_repr() -> None:
     assert "AAAA" not in repr(parse_video_url("data:video/mp4;base64,AAAA"))
+
+
+@pytest.mark.parametrize(
+    ("url", "is_list"),
+    [
+        ("data:video/jpeg;base64,AAAA", True),
+        ("DATA:Video/JPEG;Base64,AAAA,AAAA", True),
+        ("data:video/mp4;base64,AAAA", False),
+        ("data:image/jpeg;base64,AAAA", False),
+        ("data:video/jpeg2;base64,AAAA", False),
+        ("data:;base64,video/jpeg", False),
+    ],
+)
+def test_frame_lists_are_known_by_their_type(url: str, is_list: bool) -> None:
+    parsed = parse_video_url(url)
+    assert isinstance(parsed, DataUrl)
+    assert parsed.is_frame_list == is_list
+
+
+@pytest.mark.parametrize("images", [(), (b"a",), (b"a", b"ab", b"abc"), (b"a", b"", b"b"), (b"a", b"")])
+def test_images_of_a_frame_list(images: tuple[bytes, ...]) -> None:
+    url, size_bytes = frame_list(*images), sum(map(len, images))
+    assert tuple(decode_frame_list(url, size_bytes)) == images
+    if images:
+        with pytest.raises(SourceTooLarge, match=f"more than {size_bytes - 1} bytes"):
+            list(decode_frame_list(url, size_bytes - 1))
+
+
+def test_the_image_that_is_not_base64_is_named() -> None:
+    images = decode_frame_list(frame_list(b"a", b"b") + ",A!AA," + "AAAA", 1000)
+    assert (next(images), next(images)) == (b"a", b"b")
+    with pytest.raises(InvalidRequest, match=r"^Frame 2 of the list, counted from 0, is not valid base64"):
+        next(images)
