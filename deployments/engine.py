@@ -1,6 +1,7 @@
 """vLLM's AsyncLLM running Qwen3-VL. With engine_inputs.py all that imports vLLM."""
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import vllm
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError
+from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError, VLLMValidationError
 from vllm.outputs import CompletionOutput
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
@@ -32,6 +33,9 @@ from pipeline.types import (
 )
 
 logger = logging.getLogger("ray.serve")
+
+_SOURCE_LINE = re.compile(r"\[[\d:]+\] \S+:\d+: ")
+"""Of xgrammar, where it complains."""
 
 
 class Engine:
@@ -89,10 +93,10 @@ class Engine:
         """Raises InvalidRequest for a JSON schema that makes no grammar."""
         try:
             validate_xgrammar_grammar(_sampling_params(token_sampling))
-        except ValueError as error:
+        except (VLLMValidationError, ValueError) as error:
+            reason = _SOURCE_LINE.sub("", str(error)).rstrip(".")
             raise InvalidRequest(
-                f"The engine cannot write by this JSON schema: {error} Leave out what it does not know.",
-                param="response_format",
+                f"The engine cannot write by this JSON schema: {reason}. Leave that out.", param="response_format"
             ) from error
 
     def shutdown(self) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import jsonschema
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -17,9 +20,18 @@ from deployments.config import AppSettings
 from deployments.model_choice import choose_model
 from pipeline import patches
 from pipeline.config import DecodingSettings
-from pipeline.errors import EngineFailed
+from pipeline.errors import EngineFailed, InvalidRequest
 from pipeline.patches import prepared_chunk
-from pipeline.types import DecodedFrames, DecodeReport, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling
+from pipeline.types import (
+    DecodedFrames,
+    DecodeReport,
+    Generation,
+    JsonFormat,
+    PreparedChunk,
+    Prompt,
+    TextDelta,
+    TokenSampling,
+)
 from tools.demo_model.checkpoint import make_tokenizer
 from tools.demo_model.examples import ExampleMaker
 from tools.demo_model.footage import Footage, Reel, stamps
@@ -189,6 +201,82 @@ async def cached_tokens(engine: Engine, prompt: Prompt, chunk: PreparedChunk) ->
     (found,) = {output.num_cached_tokens async for output in outputs}
     assert found is not None
     return found
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "scenes": {"type": "array", "maxItems": 3, "items": {"enum": ["red circle", "blue square"]}},
+        "count": {"type": "integer", "minimum": 0, "maximum": 99},
+    },
+    "required": ["scenes", "count"],
+    "additionalProperties": False,
+}
+
+
+async def test_a_text_follows_its_schema(engine: Engine) -> None:
+    sampling = replace(GREEDY, json_format=JsonFormat(json.dumps(SCHEMA)))
+    for chunk in (None, prepared_chunk(frames_at(0.0, 0.5, 1.0, 1.5), "noise")):
+        generation = await generate(engine, PROMPT, sampling, chunk)
+        assert generation.finish_reason == "stop"
+        jsonschema.validate(json.loads(generation.text), SCHEMA)
+
+
+async def test_a_text_is_an_object_where_no_more_is_said(engine: Engine) -> None:
+    generation = await generate(engine, PROMPT, replace(SAMPLING, json_format=JsonFormat(), max_tokens=200))
+    assert generation.text.startswith("{")
+    if generation.finish_reason == "stop":
+        assert isinstance(json.loads(generation.text), dict)
+
+
+async def test_a_schema_that_makes_no_grammar_is_refused_before(engine: Engine) -> None:
+    for schema in ({"type": "object", "patternProperties": {"(": {}}}, {"$ref": "#/nowhere"}, {"pattern": "("}):
+        with pytest.raises(InvalidRequest) as refused:
+            engine.check_token_sampling(replace(SAMPLING, json_format=JsonFormat(json.dumps(schema))))
+        assert refused.value.param == "response_format"
+        assert "/" not in refused.value.message.replace("#/nowhere", "")  # no path of xgrammar's source
+    engine.check_token_sampling(replace(SAMPLING, json_format=JsonFormat(json.dumps(SCHEMA))))
+    engine.check_token_sampling(SAMPLING)
+
+
+async def test_a_text_ends_before_its_stop(engine: Engine) -> None:
+    whole = (await generate(engine, PROMPT, SAMPLING)).text
+    middle = whole[len(whole) // 2 :][:3]
+    generation = await generate(engine, PROMPT, replace(SAMPLING, stop=(middle,)))
+    assert generation.text == whole[: whole.index(middle)]
+    assert generation.finish_reason == "stop"
+
+
+async def test_log_probabilities_are_those_of_the_text(engine: Engine) -> None:
+    generation = await generate(engine, PROMPT, replace(GREEDY, max_tokens=12, num_logprobs=3))
+    assert generation.tokens is not None
+    assert "".join(token.written.token for token in generation.tokens).startswith(generation.text)
+    for token in generation.tokens:
+        assert len(token.likeliest) == 3
+        assert token.written == token.likeliest[0]  # temperature 0
+        assert sum(math.exp(likely.logprob) for likely in token.likeliest) <= 1.001
+    assert (await generate(engine, PROMPT, GREEDY)).tokens is None
+    alone = await generate(engine, PROMPT, replace(GREEDY, max_tokens=12, num_logprobs=0))
+    assert alone.tokens is not None and {len(token.likeliest) for token in alone.tokens} == {0}
+
+
+async def test_who_asked_first_goes_first(engine: Engine) -> None:
+    """Whatever order the engine is asked in: four generations at a time, and the rest waits."""
+    ended: list[int] = []
+
+    async def ask(priority: int) -> None:
+        sampling = replace(SAMPLING, max_tokens=100, json_format=JsonFormat(LONG_TEXT))
+        async for _ in engine.generate(PROMPT, sampling, priority=priority):
+            pass
+        ended.append(priority)
+
+    await asyncio.gather(*(ask(priority) for priority in (*[50] * 4, *range(20, 8, -1))))
+    waited = [priority for priority in ended if priority != 50]
+    assert sum(abs(priority - place) > 4 for place, priority in enumerate(waited, start=9)) == 0, ended
+
+
+LONG_TEXT = json.dumps({"type": "array", "items": {"type": "integer"}, "minItems": 80})
+"""A schema that takes all tokens there are, whatever the model would say."""
 
 
 async def test_pieces_make_up_the_text(engine: Engine) -> None:
