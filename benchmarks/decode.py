@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from benchmarks.decode_methods import (
     sequential,
     threads,
 )
-from benchmarks.first_chunk import first_chunk, long_film
+from benchmarks.first_chunk import PROTOCOLS, first_chunk, long_film
 from benchmarks.footage import Footage
 from benchmarks.measuring import Measured, Method, interleaved, median_of, result_of
 from benchmarks.replica_pool import NUM_CHUNKS, busy_share
@@ -90,10 +91,11 @@ def main() -> None:
         for footage, allowed in ALONE:
             compare(_alone(footage, allowed), arguments.rounds, console)
     if arguments.only in (None, "first"):
-        for hours, index_in_front in ((0.1, False), (1.9, False), (1.9, True)):
-            found = first_chunk(long_film(hours, index_in_front=index_in_front))
+        films = ((0.1, False), (1.9, False), (1.9, True))
+        for (hours, index_in_front), protocol in itertools.product(films, PROTOCOLS):
+            found = first_chunk(long_film(hours, index_in_front=index_in_front), protocol)
             console.print(
-                f"Over HTTP: {found.file_bytes / MB:.0f} MB, {found.duration_seconds / 60:.0f} minutes, index "
+                f"Over {protocol}: {found.file_bytes / MB:.0f} MB, {found.duration_seconds / 60:.0f} minutes, index "
                 f"{'in front' if index_in_front else 'at the end'}: the first chunk's {found.num_frames} frames after "
                 f"{found.seconds:.2f} s and {found.read_bytes / MB:.1f} MB, {found.read_bytes / found.file_bytes:.1%}. "
                 "Asked of 1 GB: 5 %"

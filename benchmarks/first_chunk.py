@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.footage import FOLDER, clips
 from pipeline.chunking import plan_chunks
@@ -23,9 +25,11 @@ from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_proce
 from pipeline.isolated_probing import IsolatedProbe
 from pipeline.isolation import IsolatedProcess
 from pipeline.sources import VideoLibrary
-from pipeline.types import ChunkingRequest, FrameSampling, HttpVideo, TokenBudget
+from pipeline.types import ChunkingRequest, FrameSampling, HttpVideo, S3Video, TokenBudget, VideoSource
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_FRAMES, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
 
+Protocol = Literal["HTTP", "S3"]
+PROTOCOLS: tuple[Protocol, ...] = ("HTTP", "S3")
 CHUNK_SECONDS = 60.0
 COPY_BYTES = 64 * 1024
 
@@ -50,17 +54,22 @@ def long_film(hours: float, *, index_in_front: bool) -> Path:
     return path
 
 
-def first_chunk(path: Path) -> FirstChunk:
-    """Over HTTP on this machine, by worker processes that are warm."""
+def first_chunk(path: Path, protocol: Protocol) -> FirstChunk:
+    """From a server on this machine, by worker processes that are warm."""
+    os.environ |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}  # which nobody checks
     cache = Path(tempfile.mkdtemp(prefix="longtake-bench-"))
     probe, process = IsolatedProbe(), decoding_process()
     try:
-        with _served(path) as (url, read):
-            settings = SourceSettings(cache_dir=cache, allow_private_addresses=True)
-            _decode_first(VideoLibrary(settings), HttpVideo(url + "?warm"), probe, process)
+        with _served(path) as (origin, read):
+            settings = SourceSettings(
+                cache_dir=cache, allow_private_addresses=True, s3_endpoint_url=origin, s3_region="us-east-1"
+            )
+            library = VideoLibrary(settings)
+            _decode_first(library, _source(protocol, origin, "warm.mp4"), probe, process)
             read.num_bytes = 0
             started = time.perf_counter()
-            duration_seconds, num_frames = _decode_first(VideoLibrary(settings), HttpVideo(url), probe, process)
+            source = _source(protocol, origin, "film.mp4")
+            duration_seconds, num_frames = _decode_first(library, source, probe, process)
             seconds = time.perf_counter() - started
             return FirstChunk(path.stat().st_size, duration_seconds, read.num_bytes, seconds, num_frames)
     finally:
@@ -69,8 +78,12 @@ def first_chunk(path: Path) -> FirstChunk:
         shutil.rmtree(cache)
 
 
+def _source(protocol: Protocol, origin: str, name: str) -> VideoSource:
+    return HttpVideo(f"{origin}/films/{name}") if protocol == "HTTP" else S3Video("films", name)
+
+
 def _decode_first(
-    library: VideoLibrary, source: HttpVideo, probe: IsolatedProbe, process: IsolatedProcess
+    library: VideoLibrary, source: VideoSource, probe: IsolatedProbe, process: IsolatedProcess
 ) -> tuple[float, int]:
     """The video's length in seconds, and how many frames its first chunk has."""
     with library.open(source) as copy:
@@ -103,6 +116,10 @@ class _Read:
 
 @contextmanager
 def _served(path: Path) -> Iterator[tuple[str, _Read]]:
+    """The same file under every name, by ranges: as HTTP servers answer, and S3 to HEAD and GET.
+
+    moto, the tests' S3, takes a whole object into memory for each range of it.
+    """
     read = _Read()
 
     class Handler(BaseHTTPRequestHandler):
@@ -116,7 +133,10 @@ def _served(path: Path) -> Iterator[tuple[str, _Read]]:
             self.send_header("Content-Length", str(stop - start))
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("ETag", f'"{os.path.getmtime(path)}"')
+            self.send_header("Last-Modified", formatdate(path.stat().st_mtime, usegmt=True))
             self.end_headers()
+            if self.command == "HEAD":
+                return
             try:
                 with path.open("rb") as file:
                     file.seek(start)
@@ -127,10 +147,12 @@ def _served(path: Path) -> Iterator[tuple[str, _Read]]:
             except OSError:
                 self.close_connection = True  # the client hung up, as it does after the headers
 
+        do_HEAD = do_GET
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/film.mp4", read
+        yield f"http://127.0.0.1:{server.server_port}", read
         server.shutdown()

@@ -64,6 +64,7 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
             stream = video_stream(container)
             _check_stream(stream, limits)
             picture = _first_picture(container, stream)
+            _check_size(picture.width, picture.height, limits)  # the container may have said less
             is_interlaced = picture.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE_ORDERS
             skims &= container.format.name.startswith("mov")
         size_bytes = file.seek(0, os.SEEK_END)
@@ -101,10 +102,21 @@ def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
         )
     if not codec.width or not codec.height:
         raise UnreadableVideo("The video does not say its width and height: it is damaged, or was cut off.")
-    if codec.width * codec.height > limits.max_frame_pixels:
+    _check_size(codec.width, codec.height, limits)
+    # As the header says, where it does, and by the table of packets, where there is one.
+    _check_num_frames(max(stream.frames, len(stream.index_entries)), limits.max_total_frames)
+
+
+def _check_size(width_px: int, height_px: int, limits: VideoLimits) -> None:
+    if width_px * height_px > limits.max_frame_pixels:
         raise VideoTooLong(
-            f"The video is {codec.width}x{codec.height} px; {limits.max_frame_pixels} px a frame are allowed here."
+            f"The video is {width_px}x{height_px} px; {limits.max_frame_pixels} px a frame are allowed here."
         )
+
+
+def _check_num_frames(num_frames: int, max_frames: int) -> None:
+    if num_frames > max_frames:
+        raise VideoTooLong(f"The video has more than {max_frames} frames, the most allowed here.")
 
 
 def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
@@ -163,8 +175,7 @@ class _FramePackets:
                 self.key_places.append(num_frames)
                 self.key_seek_ticks.append(seek_ticks)
             num_frames += 1
-            if num_frames > self._max_frames:
-                raise VideoTooLong(f"The video has more than {self._max_frames} frames, the most allowed here.")
+            _check_num_frames(num_frames, self._max_frames)
             yield ticks
 
     def _is_key(self, packet: av.Packet[VideoStream]) -> bool:

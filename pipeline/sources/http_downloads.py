@@ -12,34 +12,30 @@ import httpcore
 
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceForbidden, SourceNotFound, SourceUnavailable
+from pipeline.sources.attempts import Deadline, RetryBudgets, TransientFailure, is_transient, retry, retry_after_seconds
 from pipeline.sources.public_addresses import GuardedNetwork, Resolver, resolve_host
-from pipeline.sources.transfers import (
-    Body,
-    Deadline,
-    RemoteVersion,
-    TransientFailure,
-    changed_meanwhile,
-    retry,
-)
+from pipeline.sources.transfers import Body, RemoteVersion, changed_meanwhile
 from pipeline.sources.urls import HttpTarget, public_name, split_http_url
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TRANSIENT = frozenset({408, 425, 429})  # and every 5xx
 _PARTIAL_CONTENT = 206
 
 
 class HttpOrigin:
     """The object behind one URL, an `Origin`."""
 
-    def __init__(self, url: str, settings: SourceSettings, *, resolve: Resolver = resolve_host) -> None:
+    def __init__(
+        self, url: str, settings: SourceSettings, budgets: RetryBudgets, *, resolve: Resolver = resolve_host
+    ) -> None:
         self.name = public_name(url)
         self.location = url
+        self.retry_budget = budgets.of(split_http_url(url).authority)
         self._settings = settings
         self._resolve = resolve
 
     def version(self, deadline: Deadline) -> RemoteVersion:
         """Asks by GET and hangs up after the headers: a URL presigned for GET does not allow HEAD."""
-        return retry(lambda: self._ask_version(deadline), name=self.name, deadline=deadline)
+        return retry(lambda: self._ask_version(deadline), name=self.name, deadline=deadline, budget=self.retry_budget)
 
     @contextmanager
     def body(
@@ -82,7 +78,7 @@ class HttpOrigin:
                     extensions={"timeout": self._timeouts()},
                 ) as response:
                     if response.status not in _REDIRECTS:
-                        self._check_status(response.status, resuming=bool(headers))
+                        self._check_status(response, resuming=bool(headers))
                         yield response
                         return
                     target = self._redirect_target(target, _header(response, "Location"))
@@ -112,7 +108,8 @@ class HttpOrigin:
                 f"{self.name} redirects to something that is not a plain http or https URL. Send another URL."
             ) from error
 
-    def _check_status(self, status: int, *, resuming: bool) -> None:
+    def _check_status(self, response: httpcore.Response, *, resuming: bool) -> None:
+        status = response.status
         if status == 200 or (status == _PARTIAL_CONTENT and resuming):
             return
         if status in (404, 410):
@@ -122,8 +119,9 @@ class HttpOrigin:
                 f"{self.name} may not be read: its server answered {status}. Send a URL that needs no login, "
                 "such as a presigned one that has not expired."
             )
-        if status in _TRANSIENT or status >= 500:
-            raise TransientFailure(f"was refused with status {status}")
+        if is_transient(status):
+            pause_seconds = retry_after_seconds(_header(response, "Retry-After"))
+            raise TransientFailure(f"was refused with status {status}", retry_after_seconds=pause_seconds)
         raise SourceUnavailable(f"{self.name} was refused: its server answered {status}. Send another URL.")
 
     def _start(self, response: httpcore.Response, offset: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceError, VideoError
+from pipeline.sources.attempts import Deadline, RetryBudgets
 from pipeline.sources.copies import LocalCopy, check_fingerprint, check_size, fingerprint_of
 from pipeline.sources.http_downloads import HttpOrigin
 from pipeline.sources.local_files import LocalFiles, stat_regular_file
@@ -17,7 +18,7 @@ from pipeline.sources.node_cache import HeldFile, NodeCache
 from pipeline.sources.public_addresses import Resolver, resolve_host
 from pipeline.sources.remote_blocks import RemoteBlocks, prepare_blocks
 from pipeline.sources.s3_objects import S3Origin, s3_client, s3_video_name
-from pipeline.sources.transfers import Deadline, Origin, RemoteVersion, copy_body
+from pipeline.sources.transfers import Origin, RemoteVersion, copy_body
 from pipeline.sources.uploads import open_upload_store
 from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
 from pipeline.video_files import BlockFile
@@ -31,7 +32,8 @@ _PARAMS = {LocalVideo: "video_path", HttpVideo: "video_url", S3Video: "video_url
 class VideoLibrary:
     """Opens video sources. Files of this node are used where they lie; others are copied, once per node.
 
-    One library may be used by many threads. `resolve` looks host names up.
+    One library may be used by many threads, and a process needs only one: what it may try again at each host is counted
+    here. `resolve` looks host names up.
     """
 
     def __init__(self, settings: SourceSettings, *, resolve: Resolver = resolve_host) -> None:
@@ -39,6 +41,7 @@ class VideoLibrary:
         self._resolve = resolve
         self._local_files = LocalFiles(settings)
         self._uploads = open_upload_store(settings)
+        self._retry_budgets = RetryBudgets()
         self._cache = NodeCache(settings.cache_dir, settings.cache_bytes)
 
     @contextmanager
@@ -66,7 +69,7 @@ class VideoLibrary:
             case StoredVideo(file_id):
                 return self._open_stored(file_id, expected, stack)
             case HttpVideo(url):
-                origin = HttpOrigin(url, self._settings, resolve=self._resolve)
+                origin = HttpOrigin(url, self._settings, self._retry_budgets, resolve=self._resolve)
                 return self._open_remote(origin, expected, stack)
             case S3Video():
                 return self._open_remote(self._s3_origin(source, s3_video_name(source)), expected, stack)
@@ -122,11 +125,11 @@ class VideoLibrary:
         return LocalCopy(BlockFile(held.path, blocks.size_bytes), blocks.size_bytes, fingerprint, blocks.fetch)
 
     def _s3_origin(self, video: S3Video, name: str) -> S3Origin:
-        return S3Origin(self._s3_client, video, name=name)
+        return S3Origin(self._s3_client, video, self._retry_budgets, name=name)
 
     @cached_property
     def _s3_client(self) -> S3Client:
-        return s3_client(self._settings)
+        return s3_client(self._settings, max_attempts=1)  # the origin itself tries again
 
 
 def _remote_fingerprint(origin: Origin, version: RemoteVersion) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import struct
-from functools import partial
 from typing import BinaryIO
 
 from pipeline.config import SourceSettings
-from pipeline.sources.transfers import Deadline, Origin, RemoteVersion, TransientFailure, retry
+from pipeline.sources.attempts import Deadline, TransientFailure, retry
+from pipeline.sources.transfers import Origin, RemoteVersion
 from pipeline.video_files import BLOCK_BYTES, missing_range, num_blocks
 
 FIRST_READ_AHEAD_BYTES, MOST_READ_AHEAD_BYTES = BLOCK_BYTES, 16 * BLOCK_BYTES
@@ -63,8 +63,12 @@ class RemoteBlocks:
         stop = min(self.size_bytes, max(stop, start + self._read_ahead_bytes))
         self._expected_start = stop
         deadline = Deadline(self._settings.download_timeout_seconds)
-        while missing := missing_range(self._fd, self.size_bytes, start, stop):
-            retry(partial(self._fetch, *missing, deadline), name=self._origin.name, deadline=deadline)
+
+        def attempt() -> None:
+            while missing := missing_range(self._fd, self.size_bytes, start, stop):
+                self._fetch(*missing, deadline)
+
+        retry(attempt, name=self._origin.name, deadline=deadline, budget=self._origin.retry_budget)
 
     def _fetch(self, start: int, stop: int, deadline: Deadline) -> None:
         """Writes whole blocks as they come, so that a break costs at most one."""

@@ -11,10 +11,12 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    HTTPClientError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.exceptions import ConnectionError as StoreConnectionError
 
 from pipeline.config import SourceSettings
 from pipeline.errors import (
@@ -25,7 +27,8 @@ from pipeline.errors import (
     SourceNotFound,
     SourceUnavailable,
 )
-from pipeline.sources.transfers import MAX_ATTEMPTS, Body, Deadline, RemoteVersion, TransientFailure
+from pipeline.sources.attempts import Deadline, RetryBudgets, TransientFailure, is_transient, retry, retry_after_seconds
+from pipeline.sources.transfers import Body, RemoteVersion
 from pipeline.sources.urls import check_bucket_name
 from pipeline.types import S3Video
 
@@ -34,17 +37,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
 _BLOCK_BYTES = 1024**2
+_SLOW_REQUEST = "RequestTimeout"
+"""A status of 400 that says that the connection was too slow."""
 
 
-def s3_client(settings: SourceSettings) -> S3Client:
+def s3_client(settings: SourceSettings, *, max_attempts: int) -> S3Client:
     """A client with the operator's endpoint and timeouts. Credentials come from boto3's own chain.
+
+    With several attempts, botocore's standard mode makes them, with its own budget and jitter. It knows neither our
+    deadline nor `Retry-After`, and its budget is this client's alone: so `S3Origin` does without.
 
     Creating one may ask the cloud's metadata service for credentials, so it is done when S3 is first needed.
     """
     config = Config(
         connect_timeout=settings.connect_timeout_seconds,
         read_timeout=settings.read_timeout_seconds,
-        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
         # Since botocore 1.36 uploads carry CRC trailers by default, which other stores may refuse.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -61,18 +69,21 @@ def s3_video_name(video: S3Video) -> str:
 
 
 class S3Origin:
-    """One object, an `Origin`. `name` stands for it in messages."""
+    """One object, an `Origin`. `client` makes one attempt; `name` stands for the object in messages."""
 
-    def __init__(self, client: S3Client, video: S3Video, *, name: str) -> None:
+    def __init__(self, client: S3Client, video: S3Video, budgets: RetryBudgets, *, name: str) -> None:
         check_bucket_name(video.bucket)
         self.name = name
+        self.retry_budget = budgets.of(client.meta.endpoint_url)
         self.location = f"s3://{video.bucket}/{video.key}"
         self._client = client
         self._video = video
 
     def version(self, deadline: Deadline) -> RemoteVersion:
-        deadline.check(self.name)
-        with translated_errors(self.name):
+        return retry(self._ask_version, name=self.name, deadline=deadline, budget=self.retry_budget)
+
+    def _ask_version(self) -> RemoteVersion:
+        with translated_errors(self.name), _transient_failures():
             head = self._client.head_object(Bucket=self._video.bucket, Key=self._video.key)
         return RemoteVersion(head["ETag"], head["ContentLength"], accepts_ranges=True)
 
@@ -88,12 +99,11 @@ class S3Origin:
         }
         if offset or stop is not None:
             request["Range"] = f"bytes={offset}-{'' if stop is None else stop - 1}"
-        with translated_errors(self.name):
+        with translated_errors(self.name), _transient_failures():
             stream = self._client.get_object(**request)["Body"]
         try:
             yield Body(offset, stream.iter_chunks(_BLOCK_BYTES))
         except BotoCoreError as error:
-            # botocore retries requests, but not a body that breaks off.
             raise TransientFailure("broke off") from error
         finally:
             stream.close()
@@ -117,8 +127,30 @@ def translated_errors(name: str) -> Iterator[None]:
         raise SourceUnavailable(f"{name} cannot be read: the S3 store does not answer. Try again later.") from error
 
 
+@contextmanager
+def _transient_failures() -> Iterator[None]:
+    """Those of boto3's errors after which the same request may succeed, as botocore's own modes see it."""
+    try:
+        yield
+    except ClientError as error:
+        status = _status(error)
+        if not is_transient(status) and error.response.get("Error", {}).get("Code") != _SLOW_REQUEST:
+            raise
+        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        raise TransientFailure(
+            f"was refused by the S3 store with status {status}",
+            retry_after_seconds=retry_after_seconds(headers.get("retry-after", "")),
+        ) from error
+    except (StoreConnectionError, HTTPClientError) as error:
+        raise TransientFailure("cannot be read: the S3 store did not answer") from error
+
+
+def _status(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+
+
 def _refused(error: ClientError, name: str) -> SourceError:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    status = _status(error)
     if status == 404:
         return SourceNotFound(f"{name} does not exist in the S3 store. Check bucket and key.")
     if status in (401, 403):

@@ -13,6 +13,7 @@ from boto3.s3.transfer import TransferConfig
 
 from pipeline.config import SourceSettings
 from pipeline.errors import ServiceError, SourceError, SourceForbidden, SourceNotFound
+from pipeline.sources.attempts import MAX_ATTEMPTS
 from pipeline.sources.s3_objects import s3_client, translated_errors
 from pipeline.sources.stored_files import (
     StoredFile,
@@ -69,7 +70,7 @@ class S3Uploads:
 
     @cached_property
     def _client(self) -> S3Client:
-        return s3_client(self._settings)
+        return s3_client(self._settings, max_attempts=MAX_ATTEMPTS)
 
     def _key(self, file_id: str) -> str:
         return "/".join(part for part in (self._prefix.strip("/"), checked_file_id(file_id)) if part)

@@ -1,46 +1,15 @@
-"""Copying a remote object: attempts, deadline and size, for every protocol alike."""
+"""What a remote object is, and copying one whole, for every protocol alike."""
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol
 
-from pipeline.errors import SourceChanged, SourceUnavailable
+from pipeline.errors import SourceChanged
+from pipeline.sources.attempts import Deadline, RetryBudget, retry
 from pipeline.sources.copies import check_size
-
-MAX_ATTEMPTS = 3
-_FIRST_PAUSE_SECONDS = 0.5
-
-Result = TypeVar("Result")
-
-
-class TransientFailure(Exception):
-    """An attempt failed in a way in which the next may not. Its text goes on from the name of the source."""
-
-
-class Deadline:
-    """The moment by which a video has to be here."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def bound(self, timeout_seconds: float | None) -> float:
-        """The shorter one of a timeout and of what is left, above 0: a socket takes 0 for "do not wait"."""
-        remaining = self._end - time.monotonic()
-        return max(0.001, remaining if timeout_seconds is None else min(timeout_seconds, remaining))
-
-    def check(self, name: str) -> None:
-        """Raises SourceUnavailable when it is over."""
-        if time.monotonic() >= self._end:
-            raise SourceUnavailable(
-                f"{name} did not arrive within {self._seconds:g} seconds. Try a nearer or faster origin, or "
-                "have the operator raise download_timeout_seconds."
-            )
 
 
 @dataclass(frozen=True)
@@ -84,6 +53,10 @@ class Origin(Protocol):
     def location(self) -> str:
         """In full, with any secrets: only to be hashed."""
 
+    @property
+    def retry_budget(self) -> RetryBudget:
+        """Of its host."""
+
     def version(self, deadline: Deadline) -> RemoteVersion: ...
 
     def body(
@@ -107,7 +80,7 @@ def copy_body(origin: Origin, version: RemoteVersion, file: BinaryIO, max_bytes:
                 check_size(file.tell(), max_bytes, name=origin.name)
                 deadline.check(origin.name)
 
-    retry(attempt, name=origin.name, deadline=deadline)
+    retry(attempt, name=origin.name, deadline=deadline, budget=origin.retry_budget)
     check_size(file.tell(), max_bytes, name=origin.name)
     if version.size_bytes not in (None, file.tell()):
         raise changed_meanwhile(origin.name)
@@ -115,18 +88,3 @@ def copy_body(origin: Origin, version: RemoteVersion, file: BinaryIO, max_bytes:
 
 def changed_meanwhile(name: str) -> SourceChanged:
     return SourceChanged(f"{name} changed while it was being copied. Try again when it is complete.")
-
-
-def retry(attempt: Callable[[], Result], *, name: str, deadline: Deadline) -> Result:
-    """What `attempt` returns. Raises SourceUnavailable when `MAX_ATTEMPTS` have failed in a transient way."""
-    count = 1
-    while True:
-        try:
-            return attempt()
-        except TransientFailure as failure:
-            deadline.check(name)
-            if count == MAX_ATTEMPTS:
-                raise SourceUnavailable(f"{name} {failure}, {count} times in a row. Try again later.") from failure
-        pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2 ** (count - 1))
-        time.sleep(deadline.bound(pause))
-        count += 1

@@ -32,7 +32,7 @@ VIDEO = os.urandom(300_000)
 
 @pytest.fixture
 def library(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> VideoLibrary:
-    monkeypatch.setattr("pipeline.sources.transfers._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sources.attempts._FIRST_PAUSE_SECONDS", 0.01)
     return VideoLibrary(settings)
 
 

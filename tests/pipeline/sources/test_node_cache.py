@@ -16,9 +16,9 @@ import pytest
 from pipeline.config import SourceSettings
 from pipeline.errors import ServiceError, SourceUnavailable
 from pipeline.sources import VideoLibrary
+from pipeline.sources.attempts import Deadline
 from pipeline.sources.copies import fingerprint_of
 from pipeline.sources.node_cache import HeldFile, NodeCache
-from pipeline.sources.transfers import Deadline
 from pipeline.types import HttpVideo
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, page

@@ -120,7 +120,7 @@ class Dials:
 
 @pytest.fixture
 def dials(monkeypatch: pytest.MonkeyPatch) -> Dials:
-    monkeypatch.setattr("pipeline.sources.transfers._FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("pipeline.sources.attempts._FIRST_PAUSE_SECONDS", 0)
     return Dials(monkeypatch)
 
 

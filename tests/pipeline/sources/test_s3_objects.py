@@ -20,14 +20,20 @@ from pipeline.errors import (
     UnreadableVideo,
 )
 from pipeline.sources import VideoLibrary
+from pipeline.sources.attempts import Deadline, RetryBudgets
 from pipeline.sources.s3_objects import S3Origin
-from pipeline.sources.transfers import Deadline, copy_body
+from pipeline.sources.transfers import copy_body
 from pipeline.types import S3Video
 from pipeline.video_files import BlockFile
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, sized
 
 VIDEO = os.urandom(3 * 1024**2)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.sources.attempts._FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -75,7 +81,7 @@ def test_changed_object(library: VideoLibrary, s3_settings: SourceSettings, s3: 
 
 def test_change_between_version_and_body(s3_settings: SourceSettings, s3: S3Client) -> None:
     s3.put_object(Bucket="videos", Key="a", Body=VIDEO)
-    origin = S3Origin(s3, S3Video("videos", "a"), name="s3://videos/a")
+    origin = S3Origin(s3, S3Video("videos", "a"), RetryBudgets(), name="s3://videos/a")
     version = origin.version(Deadline(5))
     s3.put_object(Bucket="videos", Key="a", Body=VIDEO[::-1])  # of the same size
     with pytest.raises(SourceChanged):
@@ -83,7 +89,6 @@ def test_change_between_version_and_body(s3_settings: SourceSettings, s3: S3Clie
 
 
 def test_broken_body_goes_on(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.transfers._FIRST_PAUSE_SECONDS", 0.01)
     read = StreamingBody.read
     reads = []
 
@@ -95,7 +100,7 @@ def test_broken_body_goes_on(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(StreamingBody, "read", breaking)
     s3.put_object(Bucket="videos", Key="a", Body=VIDEO)
-    origin = S3Origin(s3, S3Video("videos", "a"), name="s3://videos/a")
+    origin = S3Origin(s3, S3Video("videos", "a"), RetryBudgets(), name="s3://videos/a")
     file = io.BytesIO()
     copy_body(origin, origin.version(Deadline(5)), file, 10**9, Deadline(5))
     assert file.getvalue() == VIDEO

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from pipeline.errors import SourceChanged, SourceTooLarge, SourceUnavailable, UnreadableVideo
-from pipeline.sources.transfers import Body, Deadline, RemoteVersion, TransientFailure, copy_body
+from pipeline.sources.attempts import Deadline, RetryBudget, TransientFailure
+from pipeline.sources.transfers import Body, RemoteVersion, copy_body
 
 CONTENT = b"0123456789"
 
@@ -25,6 +26,7 @@ class FakeOrigin:
         pause_seconds: float = 0,
         content: bytes = CONTENT,
     ) -> None:
+        self.retry_budget = RetryBudget()
         self.offsets: list[int] = []
         self._breaks_after = breaks_after
         self._resumes = resumes
@@ -50,7 +52,7 @@ class FakeOrigin:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.transfers._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sources.attempts._FIRST_PAUSE_SECONDS", 0.01)
 
 
 def copied(origin: FakeOrigin, *, max_bytes: int = 100, seconds: float = 5) -> bytes:
