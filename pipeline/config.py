@@ -55,7 +55,7 @@ class VideoLimits(Settings):
 class DecodingSettings(Settings):
     """How frames are had."""
 
-    backend_order: tuple[Literal["planned", "torchcodec", "pyav", "opencv", "decord"], ...] = Field(
+    backend_order: tuple[Literal["planned", "torchcodec", "torchcodec_cuda", "pyav", "opencv", "decord"], ...] = Field(
         default=("planned", "torchcodec", "pyav"), min_length=1
     )
     """The first is asked first; each next one for the frames that the ones before it could not bring."""

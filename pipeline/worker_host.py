@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from pipeline.errors import LongtakeError
@@ -65,8 +66,9 @@ def _run_worker(handler: Handler, connection: Connection) -> None:
         finally:
             if memory_fd is not None:
                 os.close(memory_fd)
-        connection.send(answer)
+        pickled = ForkingPickler.dumps(answer)
         del answer  # an error holds what its work held: the frames of a whole chunk
+        connection.send_bytes(pickled)
         libc.malloc_trim(0)  # after a video of a day, 150 MB that are free would stay with this process
 
 

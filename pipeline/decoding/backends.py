@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding.frame_decoder import PLANNED, Brought, FrameDecoder
+from pipeline.decoding.frame_decoder import PLANNED, TORCHCODEC_CUDA, Brought, FrameDecoder
 from pipeline.decoding.planned_decoder import PlannedFrameDecoder
 from pipeline.decoding.pyav_decoder import PyavFrameDecoder
 from pipeline.decoding.resizing import resized_frame
@@ -31,9 +31,14 @@ def _decord(video: VideoFile) -> FrameDecoder:
     return DecordFrameDecoder(video)
 
 
+def _torchcodec_cuda(video: VideoFile) -> FrameDecoder:
+    return TorchcodecFrameDecoder(video, "cuda")
+
+
 BACKENDS: Mapping[str, OpenVideo] = {
     PLANNED: PlannedFrameDecoder,
     "torchcodec": TorchcodecFrameDecoder,
+    TORCHCODEC_CUDA: _torchcodec_cuda,
     "pyav": PyavFrameDecoder,
     "opencv": _opencv,
     "decord": _decord,

@@ -22,6 +22,8 @@ PTS_TOLERANCE_SECONDS = 1e-3
 
 PLANNED = "planned"
 """The backend that decodes by a chunk's packet runs."""
+TORCHCODEC_CUDA = "torchcodec_cuda"
+"""The backend that decodes on a GPU, where FrameDecoder is given one."""
 TREATING = frozenset({"pyav"})
 """The backends that do what a chunk's `treatment` asks for."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding.frame_decoder import Brought
+from pipeline.decoding.frame_decoder import TORCHCODEC_CUDA, Brought
 from pipeline.errors import DecodeFailed
 from pipeline.isolation import GivenUp, IsolatedProcess, WorkCrashed, WorkLimits, WorkLost
 from pipeline.types import Chunk, VideoInfo
@@ -32,6 +32,8 @@ _PICTURES_HELD = 24
 _PICTURES_HELD_BY_TREATMENT = 12
 """bwdif's six, and one of 16 bits a colour in two places."""
 _BYTES_PER_PIXEL = 3
+_CUDA_ADDRESS_SPACE_BYTES = 2**42
+"""CUDA maps the memory of all GPUs and of the machine into one space, most of which is never touched. Not measured."""
 _SECONDS_BEFORE_A_CHUNK = 20.0
 """To the key frame before it, where no plan says."""
 
@@ -124,7 +126,8 @@ def decode_limits(video: VideoInfo, chunk: Chunk, backend: str) -> WorkLimits:
         + video.total_frames * _CPU_SECONDS_PER_PACKET,
         memory_bytes=_LEAST_MEMORY_BYTES
         + pictures_held * picture_pixels * _BYTES_PER_PIXEL
-        + video.total_frames * _INDEX_BYTES_PER_PACKET,
+        + video.total_frames * _INDEX_BYTES_PER_PACKET
+        + (_CUDA_ADDRESS_SPACE_BYTES if backend == TORCHCODEC_CUDA else 0),
     )
 
 

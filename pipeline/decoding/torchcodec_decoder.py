@@ -1,8 +1,9 @@
-"""Exact frames by torchcodec: the first choice."""
+"""Exact frames by torchcodec, on a core or by a GPU's decoder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,15 +29,16 @@ class TorchcodecFrameDecoder:
     `approximate` is neither faster nor right: it shows other frames in videos of variable frame rate.
     """
 
-    def __init__(self, video: VideoFile) -> None:
+    def __init__(self, video: VideoFile, device: Literal["cpu", "cuda"] = "cpu") -> None:
         # Over an open file: given bytes or a file-like object torchcodec crashed on none of 902 damaged files, and it
         # cannot be led to another file by a manifest.
         self._file = video.open("rb")
         try:
-            self._decoder = VideoDecoder(self._file, seek_mode="exact", num_ffmpeg_threads=1)
+            self._decoder = VideoDecoder(self._file, seek_mode="exact", num_ffmpeg_threads=1, device=device)
         except _ERRORS as error:
             self._file.close()
-            raise DecodeFailed("torchcodec cannot open the video") from error
+            where = "" if device == "cpu" else f" on {device}"
+            raise DecodeFailed(f"torchcodec cannot open the video{where}") from error
         finally:
             let_torchcodec_speak()
 
@@ -66,6 +68,6 @@ class TorchcodecFrameDecoder:
                 yield from self._block(chunk, half)
             return
         planned = chunk.pts_seconds[places] + chunk.clock_offset_seconds
-        if np.abs(batch.pts_seconds.numpy() - planned).max() > PTS_TOLERANCE_SECONDS:
+        if np.abs(batch.pts_seconds.cpu().numpy() - planned).max() > PTS_TOLERANCE_SECONDS:
             raise DecodeFailed("torchcodec counts the video's frames in another way")
-        yield from zip(places.tolist(), batch.data, strict=True)
+        yield from zip(places.tolist(), batch.data.cpu(), strict=True)
