@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 
-from pipeline.errors import DeadlineExceeded, EngineFailed, LongtakeError, ReplicaLost
+from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, LongtakeError, ReplicaLost
 from pipeline.types import TextDelta
 
 logger = logging.getLogger("ray.serve")
@@ -16,6 +16,8 @@ logger = logging.getLogger("ray.serve")
 Result = TypeVar("Result")
 
 FIRST_PAUSE_SECONDS = 0.1
+BUSY_PAUSE_SECONDS = 1.0
+"""The first one after which an engine with a full queue is asked again."""
 INTERNAL_ERROR = "internal_error"
 """The type, for clients, of a failure that is no LongtakeError."""
 
@@ -31,7 +33,7 @@ async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
 
 
 async def with_retries(call: Callable[[], Awaitable[Result]], *, attempts: int, what: str) -> tuple[Result, int]:
-    """What `call()` gives, and in which attempt. Another attempt is made where a replica was lost.
+    """What `call()` gives, and in which attempt. Another attempt is made where a replica was lost, or had no room.
 
     Raises the call's own error, or ReplicaLost when the attempts are used up.
     """
@@ -39,11 +41,16 @@ async def with_retries(call: Callable[[], Awaitable[Result]], *, attempts: int, 
         try:
             return await call(), attempt
         except Exception as error:
-            if not is_replica_loss(error):
-                raise own_error(error) from error
-            logger.warning("%s: a replica was lost in attempt %d of %d", what, attempt, attempts)
+            own = own_error(error)
+            is_busy = isinstance(own, EngineBusy)
+            if not (is_busy and attempt < attempts) and not is_replica_loss(error):
+                raise own from error
+            logger.warning(
+                "%s: attempt %d of %d: %s", what, attempt, attempts, own if is_busy else "a replica was lost"
+            )
+            first_pause_seconds = BUSY_PAUSE_SECONDS if is_busy else FIRST_PAUSE_SECONDS
         if attempt < attempts:
-            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+            await asyncio.sleep(first_pause_seconds * 2 ** (attempt - 1))
     raise ReplicaLost(f"{what}: a replica was lost {attempts} times; try again later.")
 
 

@@ -13,7 +13,7 @@ from deployments.decoded_chunks import DecodedChunks, chunk_key
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import LongtakeError
 from pipeline.prompting import chunk_prompt
-from pipeline.scheduling import ByteBudget, engine_priority
+from pipeline.scheduling import ByteBudget
 from pipeline.types import Chunk, ChunkAnswer, ChunkFailure, ChunkPlan, ChunkText
 
 logger = logging.getLogger("ray.serve")
@@ -70,12 +70,12 @@ class ChunkCalls:
         num_chunks = len(plan.chunks)
         prompt = chunk_prompt(job.prompt, chunk, num_chunks=num_chunks)
         token_sampling = job.token_sampling if job.is_answered_by_chunks(num_chunks) else job.chunk_token_sampling
-        key = chunk_key(plan.video, chunk)
+        key = chunk_key(plan.video, chunk, job.cache_salt)
         async with deadline(self._settings.chunk_timeout_seconds, f"Chunk {chunk.index}"):
             kept = self._decoded.get(key)
             frames = kept or self._frame_decoder.decode.remote(job.source, plan.video, chunk)
             ask = self._answer if relay is None else self._stream_answer
-            answer = ask.remote(frames, prompt, token_sampling, engine_priority(job.asked_at, chunk.index))
+            answer = ask.remote(frames, prompt, token_sampling, job.turn(chunk.index))
             try:
                 text: ChunkText = await (answer if relay is None else relay_through(relay, answer))
             except BaseException as error:

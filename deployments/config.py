@@ -22,6 +22,8 @@ class AnalysisSettings(Settings):
     frames_kept_bytes: int | None = Field(default=None, ge=0)
     """Decoded frames that one Orchestrator replica keeps for the next question about them. None: a share of the object
     store; 0: none."""
+    max_analyses: int = Field(default=100, ge=1)
+    """Under way at once in one Orchestrator replica; one more is refused with 429."""
     max_chunks: int = Field(default=5000, ge=1)
     chunk_attempts: int = Field(default=4, ge=1)
     """A chunk is decoded and asked about again when a replica was lost, up to this many times in all."""

@@ -12,9 +12,9 @@ from pipeline.types import Chunk, VideoInfo
 ChunkKey = Hashable
 
 
-def chunk_key(video: VideoInfo, chunk: Chunk) -> ChunkKey:
+def chunk_key(video: VideoInfo, chunk: Chunk, cache_salt: str | None) -> ChunkKey:
     """The same for the same frames at the same size, whatever is asked about them."""
-    return video.fingerprint, chunk.height_px, chunk.width_px, chunk.pts_seconds.tobytes()
+    return video.fingerprint, chunk.height_px, chunk.width_px, chunk.pts_seconds.tobytes(), cache_salt
 
 
 @dataclass(frozen=True)

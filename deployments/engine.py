@@ -16,6 +16,7 @@ from vllm.outputs import CompletionOutput
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 
 from deployments.engine_inputs import EngineInputs
@@ -29,9 +30,11 @@ from pipeline.types import (
     TokenLogprob,
     TokenSampling,
     TokenUsage,
+    Turn,
     WrittenToken,
 )
 
+AT_ONCE = Turn()
 logger = logging.getLogger("ray.serve")
 
 _SOURCE_LINE = re.compile(r"\[[\d:]+\] \S+:\d+: ")
@@ -41,12 +44,17 @@ _SOURCE_LINE = re.compile(r"\[[\d:]+\] \S+:\d+: ")
 class Engine:
     """Generates text from a prompt and, where there is one, a chunk."""
 
-    def __init__(self, engine_args: Mapping[str, Any]) -> None:
-        """Loads the model. Raises ValueError for an argument that vLLM does not know."""
+    def __init__(self, engine_args: Mapping[str, Any], *, reports_to_ray: bool = False) -> None:
+        """Loads the model; vLLM's own metrics go to Ray's where they are to.
+
+        Raises ValueError for an argument that vLLM does not know.
+        """
         known = {field.name for field in fields(AsyncEngineArgs)}
         if unknown := sorted(set(engine_args) - known):
             raise ValueError(f"engine_args holds {unknown}, which vLLM {vllm.__version__} does not know.")
-        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**engine_args))
+        self._llm = AsyncLLM.from_engine_args(
+            AsyncEngineArgs(**engine_args), stat_loggers=[RayPrometheusStatLogger] if reports_to_ray else None
+        )
         self._inputs = EngineInputs(self._llm.get_tokenizer())
         self.max_model_len: int = self._llm.model_config.max_model_len
 
@@ -56,9 +64,9 @@ class Engine:
         token_sampling: TokenSampling,
         chunk: PreparedChunk | None = None,
         *,
-        priority: int = 0,
+        turn: Turn = AT_ONCE,
     ) -> AsyncIterator[TextDelta | Generation]:
-        """Yields the text as it is written, then the whole of it. Lower priorities go first.
+        """Yields the text as it is written, then the whole of it.
 
         Raises EngineFailed, EngineBusy or EngineDied. Closing the iterator ends the generation.
         """
@@ -66,9 +74,12 @@ class Engine:
         tokens: list[WrittenToken] = []
         text, num_tokens, prompt_tokens, cached_tokens, finish_reason = "", 0, 0, 0, "stop"
         async with _translated_errors():
-            engine_input = self._inputs.text(prompt) if chunk is None else self._inputs.video(prompt, chunk)
+            if chunk is None:
+                engine_input = self._inputs.text(prompt, turn.cache_salt)
+            else:
+                engine_input = self._inputs.video(prompt, chunk, turn.cache_salt)
             params = _sampling_params(token_sampling)
-            outputs = self._llm.generate(engine_input, params, uuid.uuid4().hex, priority=priority)
+            outputs = self._llm.generate(engine_input, params, uuid.uuid4().hex, priority=turn.priority)
             async for output in outputs:
                 completion = output.outputs[0]
                 num_tokens += len(completion.token_ids)

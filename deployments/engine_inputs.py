@@ -46,10 +46,10 @@ class EngineInputs:
         # The same times come back with each question about a video, and each takes the tokenizer 0.1 ms.
         self._time_ids = lru_cache(maxsize=100_000)(self._encoded_time)
 
-    def text(self, prompt: Prompt) -> EngineInput:
-        return tokens_input(self._encode(self._templated(prompt, has_video=False)))
+    def text(self, prompt: Prompt, cache_salt: str | None = None) -> EngineInput:
+        return tokens_input(self._encode(self._templated(prompt, has_video=False)), cache_salt=cache_salt)
 
-    def video(self, prompt: Prompt, chunk: PreparedChunk) -> EngineInput:
+    def video(self, prompt: Prompt, chunk: PreparedChunk, cache_salt: str | None = None) -> EngineInput:
         """A video item for each segment, within one pair of vision markers.
 
         Raises EngineFailed for a shape of which the engine would die.
@@ -69,6 +69,7 @@ class EngineInputs:
             MultiModalKwargsItems({MODALITY: [_kwargs(segment) for segment in chunk.segments]}),
             {MODALITY: [segment.content_id for segment in chunk.segments]},
             {MODALITY: places},
+            cache_salt=cache_salt,
         )
 
     def _templated(self, prompt: Prompt, *, has_video: bool) -> str:

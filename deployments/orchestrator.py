@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,9 +24,9 @@ from pipeline.analysis import (
     Progress,
 )
 from pipeline.coverage import measure_coverage
-from pipeline.errors import LongtakeError
+from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
-from pipeline.scheduling import engine_priority, run_windowed
+from pipeline.scheduling import run_windowed
 from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
 
 logger = logging.getLogger("ray.serve")
@@ -81,6 +82,7 @@ class Orchestrator:
         self._engine = vision_language_model
         self._aggregator = aggregator.options(stream=True)
         self._settings = settings
+        self._num_analyses = 0
 
     async def max_model_len(self) -> int:
         """The engine's. Raises DeadlineExceeded when there is no engine for too long."""
@@ -98,14 +100,28 @@ class Orchestrator:
         """Yields a PlanReady, then a ChunkDone and a Progress for each chunk as it is answered, AnswerDeltas while the
         answer is written, and an AnalysisDone. Raises LongtakeError up to the plan; later failures stand in the result.
         """
-        started = time.perf_counter()
-        max_model_len = await self.max_model_len()
-        await self._check_token_sampling(job)
-        run = _Run(job, await self._plan(job, max_model_len), max_model_len, started)
-        yield PlanReady(run.plan)
-        is_relayed = job.aggregate and len(run.plan.chunks) == 1
-        async for event in self._only_chunk(run) if is_relayed else self._all_chunks(run):
-            yield event
+        with self._admitted():
+            started = time.perf_counter()
+            max_model_len = await self.max_model_len()
+            await self._check_token_sampling(job)
+            run = _Run(job, await self._plan(job, max_model_len), max_model_len, started)
+            yield PlanReady(run.plan)
+            is_relayed = job.aggregate and len(run.plan.chunks) == 1
+            async for event in self._only_chunk(run) if is_relayed else self._all_chunks(run):
+                yield event
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        """Raises EngineBusy where as much is under way as may be."""
+        if self._num_analyses >= self._settings.max_analyses:
+            raise EngineBusy(
+                f"{self._num_analyses} analyses are under way, the most allowed here; come again in some seconds."
+            )
+        self._num_analyses += 1
+        try:
+            yield
+        finally:
+            self._num_analyses -= 1
 
     async def _check_token_sampling(self, job: AnalysisJob) -> None:
         """Raises InvalidRequest for a schema that the engine cannot write by, before a chunk is decoded."""
@@ -193,7 +209,7 @@ class Orchestrator:
 
     async def _merged(self, run: _Run, task: MergeTask, relay: TextRelay) -> Merged:
         pieces: AsyncIterator[TextDelta | Merged] = self._aggregator.merge.remote(
-            task, run.job.token_sampling, run.max_model_len, engine_priority(run.job.asked_at)
+            task, run.job.token_sampling, run.max_model_len, run.job.turn()
         )
         return await relay_through(relay, pieces)
 

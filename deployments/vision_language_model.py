@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from deployments.calls import end_of
 from deployments.model_choice import ModelChoice
 from pipeline.errors import EngineDied
-from pipeline.types import ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling
+from pipeline.types import ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Turn
 
 logger = logging.getLogger("ray.serve")
 
 CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
+CANARY_SECONDS = 30.0
+"""Below health_check_timeout_s of serve_config.yaml, so that what failed is told."""
 EXIT_WITHOUT_ENGINE = 70
 
 
@@ -30,7 +32,8 @@ class VisionLanguageModel:
         # vLLM takes 13 s to import, and the graph can be built and tested where it is not installed.
         from deployments.engine import Engine  # noqa: PLC0415
 
-        self._engine = Engine(choice.engine_args)
+        self._engine = Engine(choice.engine_args, reports_to_ray=True)
+        self._under_way = 0
 
     async def max_model_len(self) -> int:
         """Tokens that prompt, frames and generated text share."""
@@ -41,35 +44,49 @@ class VisionLanguageModel:
         await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
 
     async def answer(
-        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, priority: int
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn
     ) -> ChunkText:
-        """What the model says about one chunk; lower priorities go first. Raises EngineFailed, EngineBusy."""
-        return await end_of(self.stream_answer(chunk, prompt, token_sampling, priority))
+        """What the model says about one chunk. Raises EngineFailed, EngineBusy."""
+        return await end_of(self.stream_answer(chunk, prompt, token_sampling, turn))
 
     async def stream_answer(
-        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, priority: int
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn
     ) -> AsyncIterator[TextDelta | ChunkText]:
         """The same, passed on while it is written."""
-        async with _exit_without_engine():
-            async for piece in self._engine.generate(prompt, token_sampling, chunk, priority=priority):
+        async with self._working():
+            async for piece in self._engine.generate(prompt, token_sampling, chunk, turn=turn):
                 yield ChunkText(piece, chunk.report) if isinstance(piece, Generation) else piece
 
     async def generate(
-        self, prompt: Prompt, token_sampling: TokenSampling, priority: int
+        self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn
     ) -> AsyncIterator[TextDelta | Generation]:
         """Text from text, passed on while it is written. Raises EngineFailed, EngineBusy."""
-        async with _exit_without_engine():
-            async for piece in self._engine.generate(prompt, token_sampling, priority=priority):
+        async with self._working():
+            async for piece in self._engine.generate(prompt, token_sampling, turn=turn):
                 yield piece
 
     async def check_ready(self) -> None:
         """Generates a token. Raises EngineFailed when none comes."""
-        await end_of(self.generate(*CANARY, priority=0))
+        await end_of(self.generate(*CANARY, turn=Turn()))
 
     async def check_health(self) -> None:
-        """Serve's own check."""
+        """Serve's own check. An engine that has nothing else to do has to generate a token; one that is at work shows
+        by its answers that it is.
+        """
         async with _exit_without_engine():
             await self._engine.check_alive()
+        if not self._under_way:
+            async with asyncio.timeout(CANARY_SECONDS):
+                await self.check_ready()
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
+        self._under_way += 1
+        try:
+            async with _exit_without_engine():
+                yield
+        finally:
+            self._under_way -= 1
 
     def __del__(self) -> None:
         if hasattr(self, "_engine"):

@@ -12,9 +12,14 @@ from pipeline.types import (
     Prompt,
     TokenSampling,
     TokenUsage,
+    Turn,
     VideoSource,
     WrittenToken,
 )
+
+TURN_SECONDS = 2.0
+"""By so much later than its analysis each further chunk of it is taken to have been asked for."""
+_PRIORITIES_PER_SECOND = 1000
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,19 @@ class AnalysisJob:
     aggregate: bool
     merge_instruction: str
     asked_at: float
-    """Unix time: who asked first goes first."""
+    """Unix time."""
+    cache_salt: str | None = None
+    """Frames and tokens kept of other questions are shared only with those of the same salt."""
+
+    def turn(self, chunk_index: int = 0) -> Turn:
+        """The engine's turn for that chunk, or for a merge.
+
+        A merge goes as the first chunk does, before whatever came later. A short analysis goes before the later chunks
+        of a long one that came first, and cannot keep them waiting for ever: theirs is a fixed time, and those that
+        come are later each.
+        """
+        asked_at = self.asked_at + chunk_index * TURN_SECONDS
+        return Turn(round(asked_at * _PRIORITIES_PER_SECOND), self.cache_salt)
 
     def is_answered_by_chunks(self, num_chunks: int) -> bool:
         """Whether what the chunks say is the answer, and is not merged into one."""

@@ -8,22 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-TURN_SECONDS = 2.0
-"""By so much later than its analysis each further chunk of it is taken to have been asked for."""
-_TICKS_PER_SECOND = 1000
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def engine_priority(asked_at: float, chunk_index: int = 0) -> int:
-    """The engine's turn for a chunk, or for a merge, of an analysis that was asked for at that Unix time: lower first.
-
-    A merge goes as its analysis's first chunk does, before whatever came later. A short analysis goes before the later
-    chunks of a long one that came first, and cannot keep them waiting for ever: theirs is a fixed time, and those that
-    come are later each.
-    """
-    return round((asked_at + chunk_index * TURN_SECONDS) * _TICKS_PER_SECOND)
 
 
 class ByteBudget:

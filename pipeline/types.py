@@ -138,6 +138,16 @@ class TokenBudget:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """When the engine comes to a request, and with which others it may share what it has computed."""
+
+    priority: int = 0
+    """Lower goes first."""
+    cache_salt: str | None = None
+    """Only with those of the same salt."""
+
+
+@dataclass(frozen=True)
 class JsonFormat:
     """That a text is to be JSON. One that `max_tokens` cuts off is not."""
 

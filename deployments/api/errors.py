@@ -36,6 +36,8 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.DeadlineExceeded: 504,
     errors.LongtakeError: 500,
 }
+RETRY_AFTER_SECONDS = 5
+"""Within it a chunk or two are answered."""
 INTERNAL_MESSAGE = "The server failed; its log has the reason under this response's X-Request-ID."
 
 
@@ -61,7 +63,8 @@ def add_error_handlers(app: FastAPI) -> None:
     async def ours(request: Request, error: errors.LongtakeError) -> JSONResponse:
         own = own_error(error)
         assert isinstance(own, errors.LongtakeError)
-        return JSONResponse(error_body(own), STATUS[type(own)])
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(own, errors.EngineBusy) else None
+        return JSONResponse(error_body(own), STATUS[type(own)], headers)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

@@ -95,6 +95,9 @@ class AnalysisOptions(BaseModel):
     aggregation_prompt: str | None = None
     """How they are to be merged, instead of the server's own words."""
 
+    cache_salt: str | None = Field(default=None, min_length=1, max_length=256)
+    """Frames and tokens kept of questions before are shared only with questions of the same salt."""
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         # Not ValueError: pydantic would say of the whole request what one field is to blame for.
@@ -140,6 +143,7 @@ class AnalysisOptions(BaseModel):
             aggregate=self.aggregate,
             merge_instruction=instruction,
             asked_at=time.time(),
+            cache_salt=self.cache_salt,
         )
 
     def _token_sampling(self, defaults: RequestDefaults) -> TokenSampling:

@@ -18,7 +18,7 @@ from ray.serve.exceptions import RayServeException
 
 from deployments import calls
 from deployments.calls import TextRelay, deadline, is_replica_loss, own_error, relayed, with_retries
-from pipeline.errors import DeadlineExceeded, EngineFailed, InvalidRequest, LongtakeError, ReplicaLost
+from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, InvalidRequest, LongtakeError, ReplicaLost
 
 TRACEBACK = "Traceback ... File '/home/operator/secret.py' pid=123, ip=10.0.0.7"
 OBJECT = "f" * 56
@@ -104,6 +104,7 @@ class Call:
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(calls, "BUSY_PAUSE_SECONDS", 0.001)
 
 
 @pytest.mark.parametrize("losses", [0, 1, 3])
@@ -111,6 +112,15 @@ async def test_another_attempt_after_a_loss(losses: int) -> None:
     call = Call(*LOSSES[:losses])
     assert await with_retries(call, attempts=4, what="Chunk 7") == ("text", losses + 1)
     assert call.count == losses + 1
+
+
+async def test_an_engine_without_room_is_asked_again() -> None:
+    call = Call(EngineBusy("full"), from_replica(EngineBusy("full")))
+    assert await with_retries(call, attempts=4, what="Chunk 7") == ("text", 3)
+    call = Call(*[EngineBusy("full")] * 2)
+    with pytest.raises(EngineBusy):
+        await with_retries(call, attempts=2, what="Chunk 7")
+    assert call.count == 2
 
 
 async def test_attempts_are_used_up() -> None:

@@ -31,6 +31,7 @@ from pipeline.types import (
     Prompt,
     TextDelta,
     TokenSampling,
+    Turn,
 )
 from tools.demo_model.checkpoint import make_tokenizer
 from tools.demo_model.examples import ExampleMaker
@@ -266,7 +267,7 @@ async def test_who_asked_first_goes_first(engine: Engine) -> None:
 
     async def ask(priority: int) -> None:
         sampling = replace(SAMPLING, max_tokens=100, json_format=JsonFormat(LONG_TEXT))
-        async for _ in engine.generate(PROMPT, sampling, priority=priority):
+        async for _ in engine.generate(PROMPT, sampling, turn=Turn(priority)):
             pass
         ended.append(priority)
 

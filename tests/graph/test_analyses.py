@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 import httpx
+import jsonschema
 import pytest
 
 from longtake import Longtake
@@ -59,6 +60,46 @@ def test_many_chunks_merge_into_one_answer(client: httpx.Client, media: Path) ->
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert usage["prompt_tokens"] > sum(chunk["prompt_tokens"] for chunk in answer["chunk_results"])
     assert "demo model" in answer["notice"] and "serve_config.yaml" in answer["notice"]
+
+
+def test_asking_again_decodes_nothing_and_encodes_nothing(client: httpx.Client) -> None:
+    body = {"video_path": "scenes.mp4", "chunk_duration": 40, "fps": 2, "cache_salt": "asked twice"}
+    first = analyze(client, **body)
+    again = analyze(client, **body | {"prompt": "And what happens then?"})
+    other = analyze(client, **body | {"cache_salt": "another client"})
+    for chunk, later, elsewhere in zip(*(answer["chunk_results"] for answer in (first, again, other)), strict=True):
+        assert (chunk["decode_reused"], later["decode_reused"], elsewhere["decode_reused"]) == (False, True, False)
+        assert later["decode_seconds"] == 0 < chunk["decode_seconds"]
+        assert chunk["cached_tokens"] == elsewhere["cached_tokens"] == 0
+        assert later["cached_tokens"] > later["prompt_tokens"] - 300  # whole blocks of 128 tokens
+        assert elsewhere["response"] == chunk["response"]
+    assert again["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
+
+
+def test_an_answer_by_a_schema(client: httpx.Client) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"colours": {"type": "array", "maxItems": 2, "items": {"enum": ["red", "green", "blue"]}}},
+        "required": ["colours"],
+        "additionalProperties": False,
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "colours", "schema": schema}}
+    body = {"video_path": "scenes.mp4", "chunk_duration": 40, "max_tokens": 100, "response_format": wanted}
+    answer = analyze(client, **body, logprobs=True, top_logprobs=2)
+    texts = [answer["aggregated_response"], *(chunk["response"] for chunk in answer["chunk_results"])]
+    for text in texts:
+        jsonschema.validate(json.loads(text), schema)
+    assert "".join(token["token"] for token in answer["logprobs"]).startswith(answer["aggregated_response"])
+    notes = analyze(client, **body, chunk_response_format={"type": "text"})
+    assert not notes["chunk_results"][0]["response"].startswith("{")
+    jsonschema.validate(json.loads(notes["aggregated_response"]), schema)
+
+
+def test_a_schema_that_the_engine_cannot_write_by_is_refused(client: httpx.Client) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"schema": {"type": "string", "pattern": "("}}}
+    response = client.post("/v1/analyses", json=SHORT | {"video_path": "scenes.mp4", "response_format": wanted})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "response_format"
 
 
 def test_an_answer_depends_on_the_frames_and_repeats(client: httpx.Client) -> None:

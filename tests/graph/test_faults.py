@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -26,6 +27,11 @@ BODY = {
     "temperature": 0,
     "seed": 1,
 }
+
+
+def fresh() -> dict[str, str]:
+    """So that frames decoded before are not asked about instead of being decoded."""
+    return {"cache_salt": uuid4().hex}
 
 
 def _kill_the_decoding_workers() -> None:
@@ -64,7 +70,7 @@ def _analyze_and(kill: Callable[[], None], client: httpx.Client) -> tuple[dict[s
     """The answer, with `kill` in the middle of it, and how many chunks were answered only afterwards."""
     answer: dict[str, Any] = {}
     num_chunks_left = -1
-    with client.stream("POST", "/v1/analyses", json=BODY | {"stream": True}) as response:
+    with client.stream("POST", "/v1/analyses", json=BODY | fresh() | {"stream": True}) as response:
         name = ""
         for line in response.iter_lines():
             if line.startswith("event: "):
@@ -80,7 +86,9 @@ def _analyze_and(kill: Callable[[], None], client: httpx.Client) -> tuple[dict[s
 def test_a_client_that_leaves_ends_its_analysis(client: httpx.Client, media: Path) -> None:
     clip = film(media, "24_minutes.mp4", seconds=24 * 60)
     size = {"min_pixels": DEFAULT_MIN_PIXELS}
-    long = BODY | size | {"video_path": clip.name, "chunk_duration": 60, "stream": True}  # half a minute of work
+    long = (
+        BODY | size | fresh() | {"video_path": clip.name, "chunk_duration": 60, "stream": True}
+    )  # half a minute of work
     with client.stream("POST", "/v1/analyses", json=long) as response:
         lines = response.iter_lines()  # held: httpx hangs up when it is collected
         next(lines)
@@ -100,7 +108,7 @@ def test_the_killed_are_replaced(client: httpx.Client) -> None:
 
 def test_a_worker_that_is_lost_costs_no_attempt(client: httpx.Client) -> None:
     """Its replica lives on, and decodes the chunk again in another one."""
-    client.post("/v1/analyses", json=BODY)  # all of them have decoded by now
+    client.post("/v1/analyses", json=BODY | fresh())  # all of them have decoded by now
     replicas_before = {replica.pid for replica in replicas("FrameDecoder")}
     workers_before = {worker.pid for worker in decoding_workers()}
     answer, num_chunks_left = _analyze_and(_kill_the_decoding_workers, client)

@@ -270,6 +270,7 @@ def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator
         "chunk_response_format": {"type": "text"},
         "logprobs": True,
         "top_logprobs": 3,
+        "cache_salt": "mine",
         "chunk_duration": 30.5,
         "chunk_overlap": 0,
         "nframes": 12,
@@ -292,6 +293,7 @@ def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator
     tokens, chunking, sampling = job.token_sampling, job.chunking, job.chunking.frame_sampling
     assert (tokens.max_tokens, tokens.temperature, tokens.top_p, tokens.top_k, tokens.seed) == (99, 0, 0.5, -1, 7)
     assert (tokens.presence_penalty, tokens.frequency_penalty, tokens.stop) == (1.5, -0.5, ("END",))
+    assert job.cache_salt == "mine"
     assert (tokens.json_format, tokens.num_logprobs) == (JsonFormat(), 3)
     assert job.chunk_token_sampling == replace(tokens, json_format=None, num_logprobs=None)
     assert (chunking.chunk_duration_seconds, chunking.chunk_overlap_seconds) == (30.5, 0)
@@ -338,6 +340,15 @@ def test_a_format_that_cannot_be_is_refused(wanted: object, words: str, client: 
 def test_a_bound_is_named(field: str, value: object, client: TestClient) -> None:
     error = error_of(client.post(ROUTE, json=ASKED | {"logprobs": True, field: value}), 400)
     assert error["param"].startswith(field)
+
+
+def test_who_comes_to_a_full_server_is_told_when_to_come_again(
+    client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    orchestrator.events = (errors.EngineBusy("100 analyses are under way, the most allowed here."),)
+    response = client.post(ROUTE, json=ASKED)
+    assert error_of(response, 429)["type"] == "engine_busy"
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_top_logprobs_need_logprobs(client: TestClient) -> None:
