@@ -56,6 +56,12 @@ BREAKS = (
         "pts_seconds=chunk.pts_seconds[decoded] + chunk.stop_seconds - chunk.start_seconds,",
     ),
     Break(
+        "segments of a chunk in the wrong order",
+        "pipeline/patches.py",
+        "    return PreparedChunk(tuple(segments), decoded.report)",
+        "    return PreparedChunk(tuple(reversed(segments)), decoded.report)",
+    ),
+    Break(
         "one chunk lost",
         "deployments/orchestrator.py",
         "        answers.sort(key=lambda chunk_answer: chunk_answer.chunk_index)",
