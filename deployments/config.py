@@ -2,9 +2,9 @@
 
 # No `from __future__ import annotations` in files whose annotations Ray inspects: it would see strings.
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from pipeline.config import DecodingSettings, Settings, SourceSettings, VideoLimits
 
@@ -17,6 +17,9 @@ ARGS_WITH_SETTINGS = {
     "data_parallel_size": "max_replicas of VisionLanguageModel",
 }
 """Arguments of vLLM by which Longtake reserves GPUs and names what it serves, and where they are set."""
+
+
+AdapterName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class AnalysisSettings(Settings):
@@ -54,6 +57,9 @@ class AppSettings(Settings):
     """`mp`: one engine's GPUs are in one node; `ray`: they may be in several, as few as there can be."""
     engine_args: dict[str, Any] = Field(default_factory=dict)
     """Any further argument of vLLM's AsyncEngineArgs; wins over what Longtake would choose."""
+    lora_adapters: dict[AdapterName, str] = Field(default_factory=dict)
+    """Folders in PEFT's format, by the names under which clients ask for them instead of the model. The paths must be
+    the same on every node that may run the engine."""
     engine_node_labels: dict[str, str] = Field(default_factory=dict)
     """Labels of the nodes that may run the engine. The other deployments take theirs in `deployments`; the engine's
     options there would replace what follows from the model."""

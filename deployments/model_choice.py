@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deployments.config import AUTO_MODEL, AppSettings
+from pipeline.errors import UnknownModel
 from pipeline.patches import MOST_SEGMENTS
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
@@ -42,8 +43,27 @@ class ModelChoice:
     engine_args: Mapping[str, Any] = field(repr=False)
     environment: Mapping[str, str]
     """Variables for vLLM, set before it is imported."""
+    lora_adapters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Folders, by the names that clients use."""
     notice: str | None = None
     """What a user of this model has to know, for every answer."""
+
+    def adapter(self, name: str | None) -> str | None:
+        """The adapter that a client asks for by `name`; None for the model itself.
+
+        Raises UnknownModel where the name is neither's.
+        """
+        if name is None or name == self.served_model_name:
+            return None
+        if name not in self.lora_adapters:
+            served = ", ".join(map(repr, (self.served_model_name, *self.lora_adapters)))
+            verb = "are those" if self.lora_adapters else "is the one"
+            raise UnknownModel(f"The model is {name!r}; {served} {verb} served here.", param="model")
+        return name
+
+    def told_name(self, adapter: str | None) -> str:
+        """What an answer says it comes from."""
+        return adapter or self.served_model_name
 
 
 def is_demo_model(model: str) -> bool:
@@ -52,7 +72,10 @@ def is_demo_model(model: str) -> bool:
 
 
 def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool) -> ModelChoice:
-    """Picks by what the cluster has; an explicit `model` wins, on the best device there is."""
+    """Picks by what the cluster has; an explicit `model` wins, on the best device there is.
+
+    Raises ValueError where an adapter has the model's own name.
+    """
     on_gpu = num_gpus >= settings.gpus_per_engine and vllm_has_cuda
     device: Literal["cuda", "cpu"] = "cuda" if on_gpu else "cpu"
     seen = _what_was_seen(settings, num_gpus, vllm_has_cuda)
@@ -64,15 +87,19 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
         model, reason = str(DEMO_MODEL), seen
         # The settings are those of a larger model: this one's few heads may not even divide by so many.
         settings = settings.model_copy(update={"tensor_parallel_size": 1, "pipeline_parallel_size": 1})
+    served_model_name = settings.served_model_name or _name(model)
+    if served_model_name in settings.lora_adapters:
+        raise ValueError(f"lora_adapters names one {served_model_name!r}, as the model itself; give it another name.")
     return ModelChoice(
         model=model,
-        served_model_name=settings.served_model_name or _name(model),
+        served_model_name=served_model_name,
         device=device,
         reason=reason,
         defaults=_defaults(settings, model, on_gpu),
         deployment_options=_deployment_options(settings, on_gpu),
         engine_args=_engine_args(settings, model, on_gpu) | settings.engine_args,
         environment=_environment(model, on_gpu),
+        lora_adapters=settings.lora_adapters,
         notice=DEMO_NOTICE if is_demo_model(model) else None,
     )
 
@@ -151,7 +178,7 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "mm_encoder_tp_mode": "data" if settings.tensor_parallel_size > 1 else "weights",
         # What a chunk is cut into. No images: the engine is never given one.
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
-        # A second question about a chunk finds its instruction and video there. vLLM's own default, which this rests on.
+        # vLLM's own default, which this rests on: a second question finds the chunk's tokens there.
         "enable_prefix_caching": True,
         # Who asked first goes first, and merges go before new chunks (pipeline.scheduling.engine_priority).
         "scheduling_policy": "priority",

@@ -30,7 +30,7 @@ class VisionLanguageModel:
         # vLLM takes 13 s to import, and the graph can be built and tested where it is not installed.
         from deployments.engine import Engine  # noqa: PLC0415
 
-        self._engine = Engine(choice.engine_args)
+        self._engine = Engine(choice.engine_args, choice.lora_adapters)
 
     async def max_model_len(self) -> int:
         """Tokens that prompt, frames and generated text share."""

@@ -16,6 +16,7 @@ from deployments.model_choice import (
     RequestDefaults,
     choose_model,
 )
+from pipeline.errors import UnknownModel
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
 
@@ -83,7 +84,9 @@ def test_across_nodes_each_gpu_is_a_bundle_of_a_placement_group(labels: dict[str
         "placement_group_bundles": [{"GPU": 1}, {"GPU": 1}],
         "placement_group_strategy": "PACK",
     }
-    assert choice.deployment_options == expected | ({"placement_group_bundle_label_selector": [labels]} if labels else {})
+    assert choice.deployment_options == expected | (
+        {"placement_group_bundle_label_selector": [labels]} if labels else {}
+    )
 
 
 def test_a_cpu_engine_is_in_one_node() -> None:
@@ -125,3 +128,14 @@ def test_a_folder_is_served_without_the_network(tmp_path: Path) -> None:
 
 def test_keys_and_values_are_halved_only_where_the_model_is_known_to_bear_it() -> None:
     assert "kv_cache_dtype" not in choose(num_gpus=1, vllm_has_cuda=True, model="Qwen/Qwen3-VL-2B-Instruct").engine_args
+
+
+def test_an_adapter_has_another_name_than_its_model() -> None:
+    assert choose(lora_adapters={"sports": "/adapters/sports"}).lora_adapters == {"sports": "/adapters/sports"}
+    with pytest.raises(ValueError, match="names one 'eyes', as the model itself"):
+        choose(served_model_name="eyes", lora_adapters={"eyes": "/adapters/eyes"})
+
+
+def test_the_only_model_is_named_to_who_asks_for_another() -> None:
+    with pytest.raises(UnknownModel, match="The model is 'ears'; 'longtake-demo' is the one served here"):
+        choose().adapter("ears")

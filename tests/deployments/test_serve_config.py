@@ -1,4 +1,7 @@
-"""serve_config.yaml and its profiles against Ray's schema, the graph and our own settings: Serve takes unknown keys without a word."""
+"""serve_config.yaml and its profiles against Ray's schema, the graph and our own settings.
+
+Serve takes unknown keys without a word.
+"""
 
 from __future__ import annotations
 
