@@ -31,7 +31,7 @@ def build_app(args: AppSettings) -> Application:
 
 def build_graph(settings: AppSettings, choice: ModelChoice) -> Application:
     """Scaling, and all options but the engine's place, stand in serve_config.yaml."""
-    engine = serve.deployment(VisionLanguageModel, ray_actor_options=dict(choice.ray_actor_options)).bind(choice)
+    engine = serve.deployment(VisionLanguageModel, **choice.deployment_options).bind(choice)
     chunker = serve.deployment(Chunker).bind(settings.sources, settings.limits, settings.analysis.max_chunks)
     frame_decoder = serve.deployment(FrameDecoder).bind(settings.sources, settings.decoding)
     aggregator = serve.deployment(Aggregator).bind(engine)

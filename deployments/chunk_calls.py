@@ -1,6 +1,7 @@
 """The calls that answer one chunk: decode, then infer, again where a replica was lost."""
 
 import asyncio
+import hashlib
 import logging
 import time
 from dataclasses import replace
@@ -9,7 +10,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.calls import INTERNAL_ERROR, TextRelay, deadline, relay_through, with_retries
 from deployments.config import AnalysisSettings
-from deployments.decoded_chunks import DecodedChunks, chunk_key
+from deployments.decoded_chunks import ChunkKey, DecodedChunks, chunk_key
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import LongtakeError
 from pipeline.prompting import chunk_prompt
@@ -75,6 +76,7 @@ class ChunkCalls:
             kept = self._decoded.get(key)
             frames = kept or self._frame_decoder.decode.remote(job.source, plan.video, chunk)
             ask = self._answer if relay is None else self._stream_answer
+            ask = ask.options(session_id=_session_id(key))
             answer = ask.remote(frames, prompt, token_sampling, job.turn(chunk.index))
             try:
                 text: ChunkText = await (answer if relay is None else relay_through(relay, answer))
@@ -89,3 +91,8 @@ class ChunkCalls:
             return replace(text, decode=text.decode.reused())
         self._decoded.put(key, frames, chunk.frame_bytes)
         return text
+
+
+def _session_id(key: ChunkKey) -> str:
+    """What ChunkAffinityRouter goes by: of the chunk and not of its video, whose chunks are for all engines."""
+    return hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()

@@ -2,13 +2,24 @@
 
 # No `from __future__ import annotations` in files whose annotations Ray inspects: it would see strings.
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, field_validator
 
 from pipeline.config import DecodingSettings, Settings, SourceSettings, VideoLimits
 
 AUTO_MODEL = "auto"
+ARGS_WITH_SETTINGS = {
+    "model": "model",
+    "tensor_parallel_size": "tensor_parallel_size",
+    "pipeline_parallel_size": "pipeline_parallel_size",
+    "distributed_executor_backend": "engine_executor",
+    "data_parallel_size": "max_replicas of VisionLanguageModel",
+}
+"""Arguments of vLLM by which Longtake reserves GPUs and names what it serves, and where they are set."""
+
+
+AdapterName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class AnalysisSettings(Settings):
@@ -41,8 +52,16 @@ class AppSettings(Settings):
     served_model_name: str | None = None
     """The name that clients use. None: the last part of `model`."""
     tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that share each layer of one engine."""
+    pipeline_parallel_size: int = Field(default=1, ge=1)
+    """Groups of so many GPUs, among which one engine's layers are dealt out."""
+    engine_executor: Literal["mp", "ray"] = "mp"
+    """`mp`: one engine's GPUs are in one node; `ray`: they may be in several, as few as there can be."""
     engine_args: dict[str, Any] = Field(default_factory=dict)
     """Any further argument of vLLM's AsyncEngineArgs; wins over what Longtake would choose."""
+    lora_adapters: dict[AdapterName, str] = Field(default_factory=dict)
+    """Folders in PEFT's format, by the names under which clients ask for them instead of the model. The paths must be
+    the same on every node that may run the engine."""
     engine_node_labels: dict[str, str] = Field(default_factory=dict)
     """Labels of the nodes that may run the engine. The other deployments take theirs in `deployments`; the engine's
     options there would replace what follows from the model."""
@@ -50,3 +69,15 @@ class AppSettings(Settings):
     limits: VideoLimits = VideoLimits()
     decoding: DecodingSettings = DecodingSettings()
     analysis: AnalysisSettings = AnalysisSettings()
+
+    @property
+    def gpus_per_engine(self) -> int:
+        return self.tensor_parallel_size * self.pipeline_parallel_size
+
+    @field_validator("engine_args")
+    @classmethod
+    def _names_nothing_twice(cls, engine_args: dict[str, Any]) -> dict[str, Any]:
+        if twice := sorted(engine_args.keys() & ARGS_WITH_SETTINGS.keys()):
+            instead = ", ".join(f"{name} by {ARGS_WITH_SETTINGS[name]}" for name in twice)
+            raise ValueError(f"engine_args holds what has a setting of its own: set {instead}")
+        return engine_args

@@ -1,4 +1,4 @@
-"""vLLM's AsyncLLM running Qwen3-VL. With engine_inputs.py all that imports vLLM."""
+"""vLLM's AsyncLLM running Qwen3-VL. With engine_inputs.py and engine_adapters.py all that imports vLLM."""
 
 import logging
 import re
@@ -19,6 +19,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 
+from deployments.engine_adapters import Adapters
 from deployments.engine_inputs import EngineInputs
 from pipeline.errors import EngineBusy, EngineDied, EngineFailed, InvalidRequest
 from pipeline.types import (
@@ -44,16 +45,24 @@ _SOURCE_LINE = re.compile(r"\[[\d:]+\] \S+:\d+: ")
 class Engine:
     """Generates text from a prompt and, where there is one, a chunk."""
 
-    def __init__(self, engine_args: Mapping[str, Any], *, reports_to_ray: bool = False) -> None:
+    def __init__(
+        self,
+        engine_args: Mapping[str, Any],
+        lora_adapters: Mapping[str, str] | None = None,
+        *,
+        reports_to_ray: bool = False,
+    ) -> None:
         """Loads the model; vLLM's own metrics go to Ray's where they are to.
 
-        Raises ValueError for an argument that vLLM does not know.
+        Raises ValueError for an argument that vLLM does not know, and for a folder without an adapter.
         """
         known = {field.name for field in fields(AsyncEngineArgs)}
         if unknown := sorted(set(engine_args) - known):
             raise ValueError(f"engine_args holds {unknown}, which vLLM {vllm.__version__} does not know.")
+        self._adapters = Adapters(lora_adapters or {})
         self._llm = AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**engine_args), stat_loggers=[RayPrometheusStatLogger] if reports_to_ray else None
+            AsyncEngineArgs(**self._adapters.engine_args | dict(engine_args)),
+            stat_loggers=[RayPrometheusStatLogger] if reports_to_ray else None,
         )
         self._inputs = EngineInputs(self._llm.get_tokenizer())
         self.max_model_len: int = self._llm.model_config.max_model_len
@@ -79,7 +88,13 @@ class Engine:
             else:
                 engine_input = self._inputs.video(prompt, chunk, turn.cache_salt)
             params = _sampling_params(token_sampling)
-            outputs = self._llm.generate(engine_input, params, uuid.uuid4().hex, priority=turn.priority)
+            outputs = self._llm.generate(
+                engine_input,
+                params,
+                uuid.uuid4().hex,
+                lora_request=self._adapters.request(token_sampling.adapter),
+                priority=turn.priority,
+            )
             async for output in outputs:
                 completion = output.outputs[0]
                 num_tokens += len(completion.token_ids)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deployments.config import AUTO_MODEL, AppSettings
+from pipeline.errors import UnknownModel
 from pipeline.patches import MOST_SEGMENTS
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
@@ -37,12 +38,32 @@ class ModelChoice:
     device: Literal["cuda", "cpu"]
     reason: str
     defaults: RequestDefaults
-    ray_actor_options: Mapping[str, Any]
+    deployment_options: Mapping[str, Any]
+    """Of the engine's deployment in Serve: its place."""
     engine_args: Mapping[str, Any] = field(repr=False)
     environment: Mapping[str, str]
     """Variables for vLLM, set before it is imported."""
+    lora_adapters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Folders, by the names that clients use."""
     notice: str | None = None
     """What a user of this model has to know, for every answer."""
+
+    def adapter(self, name: str | None) -> str | None:
+        """The adapter that a client asks for by `name`; None for the model itself.
+
+        Raises UnknownModel where the name is neither's.
+        """
+        if name is None or name == self.served_model_name:
+            return None
+        if name not in self.lora_adapters:
+            served = ", ".join(map(repr, (self.served_model_name, *self.lora_adapters)))
+            verb = "are those" if self.lora_adapters else "is the one"
+            raise UnknownModel(f"The model is {name!r}; {served} {verb} served here.", param="model")
+        return name
+
+    def told_name(self, adapter: str | None) -> str:
+        """What an answer says it comes from."""
+        return adapter or self.served_model_name
 
 
 def is_demo_model(model: str) -> bool:
@@ -51,23 +72,34 @@ def is_demo_model(model: str) -> bool:
 
 
 def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool) -> ModelChoice:
-    """Picks by what the cluster has; an explicit `model` wins, on the best device there is."""
-    on_gpu = num_gpus >= settings.tensor_parallel_size and vllm_has_cuda
+    """Picks by what the cluster has; an explicit `model` wins, on the best device there is.
+
+    Raises ValueError where an adapter has the model's own name.
+    """
+    on_gpu = num_gpus >= settings.gpus_per_engine and vllm_has_cuda
     device: Literal["cuda", "cpu"] = "cuda" if on_gpu else "cpu"
     seen = _what_was_seen(settings, num_gpus, vllm_has_cuda)
     if settings.model != AUTO_MODEL:
         model, reason = settings.model, f"the configuration names it; {seen}"
+    elif on_gpu:
+        model, reason = GPU_MODEL, seen
     else:
-        model, reason = (GPU_MODEL if on_gpu else str(DEMO_MODEL)), seen
+        model, reason = str(DEMO_MODEL), seen
+        # The settings are those of a larger model: this one's few heads may not even divide by so many.
+        settings = settings.model_copy(update={"tensor_parallel_size": 1, "pipeline_parallel_size": 1})
+    served_model_name = settings.served_model_name or _name(model)
+    if served_model_name in settings.lora_adapters:
+        raise ValueError(f"lora_adapters names one {served_model_name!r}, as the model itself; give it another name.")
     return ModelChoice(
         model=model,
-        served_model_name=settings.served_model_name or _name(model),
+        served_model_name=served_model_name,
         device=device,
         reason=reason,
         defaults=_defaults(settings, model, on_gpu),
-        ray_actor_options=_actor_options(settings, on_gpu),
+        deployment_options=_deployment_options(settings, on_gpu),
         engine_args=_engine_args(settings, model, on_gpu) | settings.engine_args,
         environment=_environment(model, on_gpu),
+        lora_adapters=settings.lora_adapters,
         notice=DEMO_NOTICE if is_demo_model(model) else None,
     )
 
@@ -94,7 +126,7 @@ def _defaults(settings: AppSettings, model: str, on_gpu: bool) -> RequestDefault
 
 
 def _what_was_seen(settings: AppSettings, num_gpus: float, vllm_has_cuda: bool) -> str:
-    needed = settings.tensor_parallel_size
+    needed = settings.gpus_per_engine
     if num_gpus and not vllm_has_cuda:
         return f"the cluster has {num_gpus:g} GPUs, but the installed vLLM is its CPU build: running on CPU"
     if num_gpus < needed:
@@ -106,12 +138,22 @@ def _name(model: str) -> str:
     return "longtake-demo" if is_demo_model(model) else model.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _actor_options(settings: AppSettings, on_gpu: bool) -> dict[str, Any]:
+def _deployment_options(settings: AppSettings, on_gpu: bool) -> dict[str, Any]:
     # No CPUs: decoders that scale up while a dead engine is replaced would take its place, and wait for it for ever.
-    resources: dict[str, Any] = {"num_cpus": 0}
+    actor: dict[str, Any] = {"num_cpus": 0}
+    labels = settings.engine_node_labels
+    if on_gpu and settings.engine_executor == "ray":
+        # vLLM's workers take a bundle each, which may hold one GPU at most; the replica is in the first, and takes
+        # nothing of it. PACK: as few nodes as there can be.
+        options = {
+            "ray_actor_options": actor,
+            "placement_group_bundles": [{"GPU": 1} for _ in range(settings.gpus_per_engine)],
+            "placement_group_strategy": "PACK",
+        }
+        return options | ({"placement_group_bundle_label_selector": [labels]} if labels else {})
     if on_gpu:
-        resources["num_gpus"] = settings.tensor_parallel_size
-    return resources | ({"label_selector": settings.engine_node_labels} if settings.engine_node_labels else {})
+        actor["num_gpus"] = settings.gpus_per_engine
+    return {"ray_actor_options": actor | ({"label_selector": labels} if labels else {})}
 
 
 def _environment(model: str, on_gpu: bool) -> dict[str, str]:
@@ -128,9 +170,16 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
     common = {
         "model": model,
         "tensor_parallel_size": settings.tensor_parallel_size,
+        "pipeline_parallel_size": settings.pipeline_parallel_size,
         # Left unset, vLLM picks `ray` inside a placement group without saying so.
-        "distributed_executor_backend": "mp" if settings.tensor_parallel_size > 1 else "uni",
+        "distributed_executor_backend": _executor(settings, on_gpu),
+        # Each GPU encodes whole segments of a chunk. Cut by weights instead, as the language model is, so narrow a
+        # tower (1152 wide) waits for its GPUs to agree twice in each layer.
+        "mm_encoder_tp_mode": "data" if settings.tensor_parallel_size > 1 else "weights",
+        # What a chunk is cut into. No images: the engine is never given one.
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
+        # vLLM's own default, which this rests on: a second question finds the chunk's tokens there.
+        "enable_prefix_caching": True,
         # Who asked first goes first, and merges go before new chunks (pipeline.scheduling.engine_priority).
         "scheduling_policy": "priority",
         # Without it a model that is not sure of itself writes blanks for ever.
@@ -139,16 +188,34 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "mm_processor_cache_gb": 0,
     }
     if on_gpu:
-        return common | _GPU_ENGINE_ARGS
+        return common | _GPU_ENGINE_ARGS | (_FP8_ENGINE_ARGS if model == GPU_MODEL else {})
     return common | _CPU_ENGINE_ARGS | (_DEMO_ENGINE_ARGS if is_demo_model(model) else {})
 
 
+def _executor(settings: AppSettings, on_gpu: bool) -> str:
+    if on_gpu and settings.engine_executor == "ray":
+        return "ray"
+    return "mp" if settings.gpus_per_engine > 1 else "uni"  # vLLM's CPU build knows no `ray`
+
+
+# For Qwen3-VL-8B in FP8 on a GPU of 80 GB or more: 11 GB of weights leave some 55 GB for keys and values. Async
+# scheduling is not named: vLLM takes it wherever it can be had, which is not with a pipeline.
 _GPU_ENGINE_ARGS: dict[str, Any] = {
+    # A minute at two of the largest frames a second is 47,000 tokens.
     "max_model_len": 65536,
-    # AsyncLLM.from_engine_args takes 2048 otherwise, which cuts the prefill of one chunk into many steps.
+    # AsyncLLM.from_engine_args takes 2048 otherwise, which cuts the prefill of one chunk into many steps. A minute of
+    # 640x352, 13,700 tokens, is one step. The vision tower's budget follows it: the largest segment, 12,288 tokens, is
+    # within, and what it keeps at 32 KB a token is 0.5 GB.
     "max_num_batched_tokens": 16384,
+    # What Serve lets in (max_ongoing_requests) goes on at once, as far as there is room for its keys and values.
     "max_num_seqs": 64,
+    # The engine has its GPU alone. The rest is for what profiling does not see.
     "gpu_memory_utilization": 0.9,
+}
+_FP8_ENGINE_ARGS: dict[str, Any] = {
+    # 72 KiB a token and not 144: room for 54 minutes of 640x352 and not 27; and to read them is most of what a token
+    # that is written costs. For GPUs that compute in FP8, as the checkpoint is.
+    "kv_cache_dtype": "fp8",
 }
 _CPU_ENGINE_ARGS: dict[str, Any] = {
     "dtype": "bfloat16",

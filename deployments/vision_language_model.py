@@ -32,7 +32,7 @@ class VisionLanguageModel:
         # vLLM takes 13 s to import, and the graph can be built and tested where it is not installed.
         from deployments.engine import Engine  # noqa: PLC0415
 
-        self._engine = Engine(choice.engine_args, reports_to_ray=True)
+        self._engine = Engine(choice.engine_args, choice.lora_adapters, reports_to_ray=True)
         self._under_way = 0
 
     async def max_model_len(self) -> int:

@@ -171,6 +171,8 @@ class TokenSampling:
     json_format: JsonFormat | None = None
     num_logprobs: int | None = None
     """Alternatives told for each token of the text, beside its own log probability; None: not even that."""
+    adapter: str | None = None
+    """The LoRA adapter by whose model they are picked; None: the model as it is."""
 
 
 # --- The plan ---------------------------------------------------------------------------------------------------------

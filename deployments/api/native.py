@@ -56,8 +56,9 @@ async def create_analysis(http_request: Request, service: ServiceDependency) -> 
     """Answers a prompt about a video of any length."""
     async with AsyncExitStack() as resources:
         request, video = await _read(http_request, service.settings.sources, resources)
+        service.model.adapter(request.model)  # before an upload is kept
         source = await resources.enter_async_context(service.source(video))
-        job = request.job(source, Prompt(request.prompt), service.model.defaults)
+        job = request.job(source, Prompt(request.prompt), service.model)
         events = service.orchestrator.analyze(job)
         plan = await anext(events)  # what is wrong with the video shows here, before an answer is begun
         if request.stream:
@@ -66,8 +67,12 @@ async def create_analysis(http_request: Request, service: ServiceDependency) -> 
             return event_stream(_stream(plan, events, wire, resources.pop_all()))
         async for done in events:
             if isinstance(done, AnalysisDone):
-                seed = job.token_sampling.seed
-                return AnalysisBody.of(done, service.model, seed, include_video_metadata=request.include_video_metadata)
+                return AnalysisBody.of(
+                    done,
+                    service.model,
+                    job.token_sampling,
+                    include_video_metadata=request.include_video_metadata,
+                )
     raise AssertionError("an analysis ends with AnalysisDone")
 
 
@@ -127,8 +132,10 @@ class _Wire:
             case AnswerDelta(text):
                 return event({"text": text}, "delta")
             case AnalysisDone():
-                seed, is_described = self.job.token_sampling.seed, self.described_plan is not None
-                body = AnalysisBody.of(happened, self.model, seed, include_video_metadata=is_described)
+                is_described = self.described_plan is not None
+                body = AnalysisBody.of(
+                    happened, self.model, self.job.token_sampling, include_video_metadata=is_described
+                )
                 return event(body.model_dump(), "answer")
 
 

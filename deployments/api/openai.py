@@ -19,7 +19,7 @@ from deployments.api.service import Service, ServiceDependency, VideoInput
 from deployments.api.streaming import event, event_stream
 from pipeline import errors
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, AnswerDelta
-from pipeline.errors import InvalidRequest, UnknownModel
+from pipeline.errors import InvalidRequest
 from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
 from pipeline.prompting import checked_prompt, clock
 from pipeline.types import Prompt
@@ -114,6 +114,8 @@ class ModelBody(BaseModel):
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "longtake"
+    parent: str | None = None
+    """Of a LoRA adapter: the model that it adapts."""
     max_model_len: int
 
 
@@ -124,28 +126,29 @@ class ModelListBody(BaseModel):
 
 @router.get("/v1/models")
 async def list_models(service: ServiceDependency) -> ModelListBody:
-    """The one model that is served."""
-    return ModelListBody(data=[await _model(service)])
+    """The model that is served, and its LoRA adapters."""
+    names = (service.model.served_model_name, *service.model.lora_adapters)
+    return ModelListBody(data=[await _model(service, name) for name in names])
 
 
 @router.get("/v1/models/{model:path}")
 async def get_model(model: str, service: ServiceDependency) -> ModelBody:
-    _check_model(model, service)
-    return await _model(service)
+    service.model.adapter(model)
+    return await _model(service, model)
 
 
 @router.post("/v1/chat/completions", openapi_extra=json_body(ChatCompletionRequest))
 async def create_chat_completion(http_request: Request, service: ServiceDependency) -> Any:
     """Answers a user message that holds a video. What was covered stands in the field `longtake`."""
     request = _validated(await read_json(http_request, service.settings.sources))
-    _check_model(request.model, service)
+    service.model.adapter(request.model)  # before an upload is kept
     prompt, video = _question(request)
     async with AsyncExitStack() as resources:
         source = await resources.enter_async_context(service.source(video))
-        job = request.job(source, prompt, service.model.defaults)
+        job = request.job(source, prompt, service.model)
         events = service.orchestrator.analyze(job)
         await anext(events)  # the plan: what is wrong with the video shows here
-        reply = _Reply(service.model.served_model_name)
+        reply = _Reply(request.model)
         if request.stream:
             return event_stream(_stream(events, reply, request, job, service, resources.pop_all()))
         async for done in events:
@@ -245,8 +248,9 @@ def _logprobs(done: AnalysisDone) -> dict[str, Any] | None:
 
 def _longtake(done: AnalysisDone, service: Service, request: ChatCompletionRequest, job: AnalysisJob) -> dict[str, Any]:
     """Everything of the native answer that a chat completion has no place for."""
-    seed = job.token_sampling.seed
-    body = AnalysisBody.of(done, service.model, seed, include_video_metadata=request.include_video_metadata)
+    body = AnalysisBody.of(
+        done, service.model, job.token_sampling, include_video_metadata=request.include_video_metadata
+    )
     return body.model_dump(exclude={"model", "aggregated_response", "usage", "logprobs"})
 
 
@@ -291,15 +295,12 @@ def _video(message: Message, request: ChatCompletionRequest) -> VideoInput:
     )
 
 
-def _check_model(name: str, service: Service) -> None:
-    served = service.model.served_model_name
-    if name != served:
-        raise UnknownModel(f"The model is {name!r}; {served!r} is the one served here.", param="model")
-
-
-async def _model(service: Service) -> ModelBody:
+async def _model(service: Service, name: str) -> ModelBody:
     return ModelBody(
-        id=service.model.served_model_name, created=_STARTED, max_model_len=await service.orchestrator.max_model_len()
+        id=name,
+        created=_STARTED,
+        parent=service.model.served_model_name if service.model.adapter(name) else None,
+        max_model_len=await service.orchestrator.max_model_len(),
     )
 
 

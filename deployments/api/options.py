@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from deployments.api.response_format import ResponseFormatBody
-from deployments.model_choice import RequestDefaults
+from deployments.model_choice import ModelChoice, RequestDefaults
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
 from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
@@ -40,6 +40,8 @@ class AnalysisOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
+    model: str | None = None
+    """The model that is served, which is also meant where none is given, or one of its LoRA adapters."""
     max_tokens: int = Field(default=512, ge=1)
     """Tokens written about each chunk, and in the merged answer."""
     temperature: float | None = Field(default=None, ge=0, le=2)
@@ -121,16 +123,18 @@ class AnalysisOptions(BaseModel):
             )
         return self
 
-    def job(self, source: VideoSource, prompt: Prompt, defaults: RequestDefaults) -> AnalysisJob:
+    def job(self, source: VideoSource, prompt: Prompt, served: ModelChoice) -> AnalysisJob:
         """The analysis that is asked for, with every default filled in.
 
-        Raises InvalidRequest for a bad prompt, and for pixel bounds that exclude each other.
+        Raises InvalidRequest for a bad prompt, for pixel bounds that exclude each other, and for a model that is not
+        served.
         """
+        defaults = served.defaults
         checked_prompt(prompt.text, "prompt")
         instruction = DEFAULT_MERGE_INSTRUCTION
         if self.aggregation_prompt is not None:
             instruction = checked_prompt(self.aggregation_prompt, "aggregation_prompt")
-        token_sampling = self._token_sampling(defaults)
+        token_sampling = replace(self._token_sampling(defaults), adapter=served.adapter(self.model))
         chunk_format = self.chunk_response_format or self.response_format
         return AnalysisJob(
             source=source,

@@ -11,6 +11,7 @@ from pipeline.types import (
     Coverage,
     DecodeReport,
     TokenLogprob,
+    TokenSampling,
     TokenUsage,
     VideoInfo,
     WrittenToken,
@@ -265,12 +266,17 @@ class AnalysisBody(Schema):
 
     @classmethod
     def of(
-        cls, done: AnalysisDone, model: ModelChoice, seed: int, *, include_video_metadata: bool = False
+        cls,
+        done: AnalysisDone,
+        model: ModelChoice,
+        token_sampling: TokenSampling,
+        *,
+        include_video_metadata: bool = False,
     ) -> "AnalysisBody":
         described_plan = done.plan if include_video_metadata else None
         return cls(
             success=done.num_answered > 0,
-            model=model.served_model_name,
+            model=model.told_name(token_sampling.adapter),
             video_info=VideoInfoBody.of(done.plan.video),
             num_chunks=len(done.plan.chunks),
             chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
@@ -282,7 +288,7 @@ class AnalysisBody(Schema):
             partial=done.is_partial,
             total_successful_chunks=done.num_answered,
             total_processing_time=round(done.total_seconds, 3),
-            seed=seed,
+            seed=token_sampling.seed,
             usage=UsageBody.of(done.usage),
             notice=model.notice,
         )

@@ -15,6 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 import pytest_asyncio
+import yaml
 
 from deployments.config import AppSettings
 from deployments.model_choice import choose_model
@@ -46,6 +47,7 @@ from tools.truth.scoring import agreement
 if TYPE_CHECKING:
     from deployments.engine import Engine
 
+ROOT = Path(__file__).parent.parent.parent
 PROMPT = Prompt("What happens?", system="Be brief.")
 SAMPLING = TokenSampling(max_tokens=24, temperature=2.0, top_p=1.0, top_k=0, seed=5)
 GREEDY = replace(SAMPLING, temperature=0.0, max_tokens=256)
@@ -313,12 +315,15 @@ async def test_a_seeded_prompt_of_nearly_the_whole_context_does_not_kill_the_eng
     await engine.check_alive()
 
 
+@pytest.mark.parametrize("config", ["serve_config.yaml", "serve_config.8b.yaml", "serve_config.30b-a3b.yaml"])
 @pytest.mark.parametrize("on_gpu", [False, True])
-async def test_vllm_knows_every_argument(on_gpu: bool) -> None:
+async def test_vllm_knows_every_argument(config: str, on_gpu: bool) -> None:
     from vllm.engine.arg_utils import AsyncEngineArgs
 
-    choice = choose_model(AppSettings(tensor_parallel_size=2), num_gpus=2 * on_gpu, vllm_has_cuda=on_gpu)
+    settings = AppSettings(**yaml.safe_load((ROOT / config).read_text())["applications"][0]["args"])
+    choice = choose_model(settings, num_gpus=2 * on_gpu, vllm_has_cuda=on_gpu)
     assert set(choice.engine_args) <= {field.name for field in fields(AsyncEngineArgs)}
+    AsyncEngineArgs(**choice.engine_args)
 
 
 async def test_an_argument_that_vllm_does_not_know_is_named() -> None:

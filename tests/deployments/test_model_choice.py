@@ -16,6 +16,7 @@ from deployments.model_choice import (
     RequestDefaults,
     choose_model,
 )
+from pipeline.errors import UnknownModel
 from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
 
@@ -27,8 +28,10 @@ def test_a_gpu_serves_qwen() -> None:
     choice = choose(num_gpus=1, vllm_has_cuda=True)
     assert (choice.model, choice.device) == (GPU_MODEL, "cuda")
     assert choice.served_model_name == "Qwen3-VL-8B-Instruct-FP8"
-    assert choice.ray_actor_options["num_gpus"] == 1
+    assert choice.deployment_options == {"ray_actor_options": {"num_cpus": 0, "num_gpus": 1}}
     assert choice.engine_args["distributed_executor_backend"] == "uni"
+    assert choice.engine_args["mm_encoder_tp_mode"] == "weights"
+    assert choice.engine_args["kv_cache_dtype"] == "fp8"
     assert choice.defaults == RequestDefaults(DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS, temperature=0.7)
     assert choice.notice is None
 
@@ -49,16 +52,47 @@ def test_without_enough_gpus_the_demo_model_is_served(
     assert (choice.model, choice.device) == (str(DEMO_MODEL), "cpu")
     assert choice.served_model_name == "longtake-demo"
     assert choice.reason == reason
-    assert "num_gpus" not in choice.ray_actor_options
+    assert choice.deployment_options == {"ray_actor_options": {"num_cpus": 0}}
+    assert choice.engine_args["tensor_parallel_size"] == 1
+    assert choice.engine_args["distributed_executor_backend"] == "uni"
     assert choice.defaults == DEMO_DEFAULTS
     assert "generated films" in (choice.notice or "")
 
 
-def test_tensor_parallel_takes_as_many_gpus() -> None:
-    choice = choose(num_gpus=8, vllm_has_cuda=True, tensor_parallel_size=4)
-    assert choice.ray_actor_options["num_gpus"] == 4
-    assert choice.engine_args["tensor_parallel_size"] == 4
+def test_one_engine_takes_all_gpus_that_share_it() -> None:
+    choice = choose(num_gpus=8, vllm_has_cuda=True, tensor_parallel_size=2, pipeline_parallel_size=3)
+    assert choice.deployment_options == {"ray_actor_options": {"num_cpus": 0, "num_gpus": 6}}
+    assert choice.engine_args["tensor_parallel_size"] == 2
+    assert choice.engine_args["pipeline_parallel_size"] == 3
     assert choice.engine_args["distributed_executor_backend"] == "mp"
+    assert choice.engine_args["mm_encoder_tp_mode"] == "data"
+
+
+def test_a_pipeline_counts_in_the_gpus_that_are_needed() -> None:
+    choice = choose(num_gpus=5, vllm_has_cuda=True, tensor_parallel_size=2, pipeline_parallel_size=3)
+    assert choice.reason == "the cluster has 5 GPUs and the engine needs 6: running on CPU"
+
+
+@pytest.mark.parametrize("labels", [{}, {"longtake.io/role": "engine"}])
+def test_across_nodes_each_gpu_is_a_bundle_of_a_placement_group(labels: dict[str, str]) -> None:
+    choice = choose(
+        num_gpus=2, vllm_has_cuda=True, tensor_parallel_size=2, engine_executor="ray", engine_node_labels=labels
+    )
+    assert choice.engine_args["distributed_executor_backend"] == "ray"
+    expected: dict[str, Any] = {
+        "ray_actor_options": {"num_cpus": 0},
+        "placement_group_bundles": [{"GPU": 1}, {"GPU": 1}],
+        "placement_group_strategy": "PACK",
+    }
+    assert choice.deployment_options == expected | (
+        {"placement_group_bundle_label_selector": [labels]} if labels else {}
+    )
+
+
+def test_a_cpu_engine_is_in_one_node() -> None:
+    choice = choose(model="Qwen/Qwen3-VL-2B-Instruct", tensor_parallel_size=2, engine_executor="ray")
+    assert choice.engine_args["distributed_executor_backend"] == "mp"
+    assert choice.deployment_options == {"ray_actor_options": {"num_cpus": 0}}
 
 
 @pytest.mark.parametrize("on_gpu", [True, False])
@@ -90,3 +124,18 @@ def test_a_folder_is_served_without_the_network(tmp_path: Path) -> None:
     for model, offline in [(str(tmp_path), "1"), ("Qwen/Qwen3-VL-2B-Instruct", None)]:
         environment = choose(model=model).environment
         assert environment.get("HF_HUB_OFFLINE") == offline
+
+
+def test_keys_and_values_are_halved_only_where_the_model_is_known_to_bear_it() -> None:
+    assert "kv_cache_dtype" not in choose(num_gpus=1, vllm_has_cuda=True, model="Qwen/Qwen3-VL-2B-Instruct").engine_args
+
+
+def test_an_adapter_has_another_name_than_its_model() -> None:
+    assert choose(lora_adapters={"sports": "/adapters/sports"}).lora_adapters == {"sports": "/adapters/sports"}
+    with pytest.raises(ValueError, match="names one 'eyes', as the model itself"):
+        choose(served_model_name="eyes", lora_adapters={"eyes": "/adapters/eyes"})
+
+
+def test_the_only_model_is_named_to_who_asks_for_another() -> None:
+    with pytest.raises(UnknownModel, match="The model is 'ears'; 'longtake-demo' is the one served here"):
+        choose().adapter("ears")

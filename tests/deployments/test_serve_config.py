@@ -1,8 +1,12 @@
-"""serve_config.yaml against Ray's schema, the graph and our own settings: Serve takes unknown keys without a word."""
+"""serve_config.yaml and its profiles against Ray's schema, the graph and our own settings.
+
+Serve takes unknown keys without a word.
+"""
 
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,57 +18,92 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import DeploymentSchema, RayActorOptionsSchema, ServeDeploySchema
 
 from deployments.app import build_app, build_graph
-from deployments.config import AppSettings
-from deployments.model_choice import choose_model
+from deployments.config import ARGS_WITH_SETTINGS, AppSettings
+from deployments.model_choice import GPU_MODEL, choose_model
 
 ROOT = Path(__file__).parent.parent.parent
-CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-(APPLICATION,) = CONFIG["applications"]
-DEPLOYMENTS: list[dict[str, Any]] = APPLICATION["deployments"]
+Config = dict[str, Any]
+CONFIGS: dict[str, Config] = {path.name: yaml.safe_load(path.read_text()) for path in ROOT.glob("serve_config*.yaml")}
+DEPLOYMENTS = [
+    pytest.param(deployment, id=f"{name}-{deployment['name']}")
+    for name, config in CONFIGS.items()
+    for deployment in config["applications"][0]["deployments"]
+]
 
 
-def names(deployment: dict[str, Any]) -> str:
-    name: str = deployment["name"]
-    return name
+@pytest.fixture(params=sorted(CONFIGS))
+def config(request: pytest.FixtureRequest) -> Config:
+    return CONFIGS[request.param]
 
 
-def test_serve_accepts_it() -> None:
-    ServeDeploySchema.model_validate(CONFIG)
+@pytest.fixture
+def application(config: Config) -> dict[str, Any]:
+    only: dict[str, Any]
+    (only,) = config["applications"]
+    return only
 
 
-def test_every_application_key_is_one_of_serves() -> None:
-    (schema,) = ServeDeploySchema.model_validate(CONFIG).applications
-    assert set(APPLICATION) <= set(type(schema).model_fields)
-    assert set(CONFIG) <= set(ServeDeploySchema.model_fields)
+def test_the_profiles_that_the_readme_names_are_there() -> None:
+    named = set(re.findall(r"`(serve_config[\w.-]*\.yaml)`", (ROOT / "README.md").read_text()))
+    assert named == set(CONFIGS)
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=names)
+def test_serve_accepts_it(config: Config) -> None:
+    ServeDeploySchema.model_validate(config)
+
+
+def test_every_application_key_is_one_of_serves(config: Config, application: dict[str, Any]) -> None:
+    (schema,) = ServeDeploySchema.model_validate(config).applications
+    assert set(application) <= set(type(schema).model_fields)
+    assert set(config) <= set(ServeDeploySchema.model_fields)
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
 def test_every_deployment_key_is_one_of_serves(deployment: dict[str, Any]) -> None:
     assert set(deployment) <= set(DeploymentSchema.model_fields)
     assert set(deployment["autoscaling_config"]) <= set(AutoscalingConfig.model_fields)
     assert set(deployment.get("ray_actor_options", {})) <= set(RayActorOptionsSchema.model_fields)
 
 
-def test_it_names_the_deployments_of_the_graph() -> None:
-    settings = AppSettings(**APPLICATION["args"])
-    choice = choose_model(settings, num_gpus=0, vllm_has_cuda=False)
+def test_it_names_the_deployments_of_the_graph(application: dict[str, Any]) -> None:
+    settings = AppSettings(**application["args"])
+    choice = choose_model(settings, num_gpus=settings.gpus_per_engine, vllm_has_cuda=True)
     graph = build_serve_app(
         build_graph(settings, choice), name="longtake", default_runtime_env={}, make_deployment_handle=lambda *_: None
     )
-    assert {deployment.name for deployment in graph.deployments} == {names(deployment) for deployment in DEPLOYMENTS}
+    names = {deployment["name"] for deployment in application["deployments"]}
+    assert {deployment.name for deployment in graph.deployments} == names
     assert graph.ingress_deployment_name == "Ingress"
 
 
-def test_it_imports_our_builder() -> None:
-    assert APPLICATION["import_path"] == f"{build_app.__module__}:{build_app.__name__}"
+def test_it_imports_our_builder(application: dict[str, Any]) -> None:
+    assert application["import_path"] == f"{build_app.__module__}:{build_app.__name__}"
     (parameter,) = inspect.signature(build_app).parameters.values()
     assert parameter.annotation is AppSettings  # a string would make Serve pass the bare dict, unchecked
 
 
-def test_its_args_are_the_settings() -> None:
-    settings = AppSettings(**APPLICATION["args"])
-    assert settings.model == "auto"
+@pytest.mark.parametrize(
+    ("name", "model", "gpus_per_engine"),
+    [
+        ("serve_config.yaml", "auto", 1),
+        ("serve_config.8b.yaml", GPU_MODEL, 1),
+        ("serve_config.30b-a3b.yaml", "Qwen/Qwen3-VL-30B-A3B-Instruct-FP8", 2),
+    ],
+)
+def test_its_args_are_the_settings(name: str, model: str, gpus_per_engine: int) -> None:
+    (application,) = CONFIGS[name]["applications"]
+    settings = AppSettings(**application["args"])
+    assert (settings.model, settings.gpus_per_engine) == (model, gpus_per_engine)
     assert settings.sources.media_roots == ()
+    choice = choose_model(settings, num_gpus=gpus_per_engine, vllm_has_cuda=True)
+    assert choice.engine_args["kv_cache_dtype"] == "fp8"
+
+
+def test_the_engine_takes_at_once_what_serve_lets_in(application: dict[str, Any]) -> None:
+    settings = AppSettings(**application["args"])
+    choice = choose_model(settings, num_gpus=settings.gpus_per_engine, vllm_has_cuda=True)
+    (engine,) = [entry for entry in application["deployments"] if entry["name"] == "VisionLanguageModel"]
+    assert choice.engine_args["max_num_seqs"] == engine["max_ongoing_requests"]
 
 
 @pytest.mark.parametrize(
@@ -76,13 +115,19 @@ def test_its_args_are_the_settings() -> None:
         ("analysis.chunk_timeout", {"analysis": {"chunk_timeout": 60}}),
     ],
 )
-def test_a_misspelt_argument_is_refused(path: str, args: dict[str, Any]) -> None:
+def test_a_misspelt_argument_is_refused(path: str, args: dict[str, Any], application: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="Extra inputs are not permitted") as caught:
-        AppSettings(**{**APPLICATION["args"], **args})
+        AppSettings(**{**application["args"], **args})
     assert [".".join(str(part) for part in error["loc"]) for error in caught.value.errors()] == [path]
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=names)
+@pytest.mark.parametrize("name", ARGS_WITH_SETTINGS)
+def test_an_engine_argument_by_which_gpus_are_reserved_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"set {name} by {ARGS_WITH_SETTINGS[name]}"):
+        AppSettings(engine_args={name: 2})
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
 def test_every_stage_scales(deployment: dict[str, Any]) -> None:
     autoscaling = AutoscalingConfig(**deployment["autoscaling_config"])
     assert autoscaling.min_replicas >= 1
@@ -90,5 +135,5 @@ def test_every_stage_scales(deployment: dict[str, Any]) -> None:
     assert (autoscaling.target_ongoing_requests or 0) <= deployment["max_ongoing_requests"]
 
 
-def test_it_listens_on_this_machine_only() -> None:
-    assert CONFIG["http_options"]["host"] == "127.0.0.1"
+def test_it_listens_on_this_machine_only(config: Config) -> None:
+    assert config["http_options"]["host"] == "127.0.0.1"

@@ -51,7 +51,7 @@ SHORTEST_CURRICULUM_PAIRS = 10
 SHORT_STEPS, GROWING_STEPS = 800, 3_000
 """Examples stay short until the model has learned to copy, then grow to the longest."""
 LONG_CHUNKS_FROM_STEP = 13_000
-LONG_CHUNKS_SHARE = 0.6
+LONG_CHUNKS_SHARE = 0.35
 """Of the batches from that step on: what is learned last is a chunk of a minute with ten scenes and more, and among
 lengths drawn evenly it is one example in a hundred."""
 FEWEST_LONG_PAIRS = 50

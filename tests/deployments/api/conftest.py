@@ -34,7 +34,8 @@ def orchestrator(uploads: Path) -> FakeOrchestrator:
 @pytest.fixture
 def app(orchestrator: FakeOrchestrator, uploads: Path) -> FastAPI:
     settings = AppSettings(
-        sources=SourceSettings(upload_store=str(uploads), max_video_bytes=3 * 1024**2, max_data_url_bytes=1024)
+        lora_adapters={"sports": "host_path_of_adapters/sports"},
+        sources=SourceSettings(upload_store=str(uploads), max_video_bytes=3 * 1024**2, max_data_url_bytes=1024),
     )
     service = Service(
         settings=settings,

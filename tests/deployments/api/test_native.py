@@ -256,8 +256,21 @@ def test_the_seed_that_was_picked_is_told(client: TestClient, orchestrator: Fake
     assert len(seeds) > 1
 
 
+def test_the_model_that_is_asked_for_is_told(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    told = [client.post(ROUTE, json=ASKED | extra).json()["model"] for extra in ({}, {"model": "sports"})]
+    assert told == ["longtake-demo", "sports"]
+    assert [job.token_sampling.adapter for job in orchestrator.jobs] == [None, "sports"]
+    error = error_of(client.post(ROUTE, json=ASKED | {"model": "weather"}), 404)
+    assert error == {
+        "type": "unknown_model",
+        "message": "The model is 'weather'; 'longtake-demo', 'sports' are those served here.",
+        "param": "model",
+    }
+
+
 def test_every_option_arrives(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     asked = {
+        "model": "sports",
         "max_tokens": 99,
         "temperature": 0,
         "top_p": 0.5,

@@ -321,9 +321,19 @@ def test_another_model_is_not_served(client: TestClient) -> None:
     error = error_of(client.post(ROUTE, json=ASKED | {"model": "gpt-4o"}), 404)
     assert error == {
         "type": "unknown_model",
-        "message": "The model is 'gpt-4o'; 'longtake-demo' is the one served here.",
+        "message": "The model is 'gpt-4o'; 'longtake-demo', 'sports' are those served here.",
         "param": "model",
     }
+
+
+@pytest.mark.parametrize(("name", "adapter"), [("longtake-demo", None), ("sports", "sports")])
+def test_an_adapter_is_asked_for_as_a_model(
+    name: str, adapter: str | None, client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    body = client.post(ROUTE, json=ASKED | {"model": name}).json()
+    assert body["model"] == name
+    (job,) = orchestrator.jobs
+    assert (job.token_sampling.adapter, job.chunk_token_sampling.adapter) == (adapter, adapter)
 
 
 # --- Models, files, health --------------------------------------------------------------------------------------------
@@ -331,11 +341,14 @@ def test_another_model_is_not_served(client: TestClient) -> None:
 
 def test_models(client: TestClient) -> None:
     listed = client.get("/v1/models").json()
-    (model,) = listed["data"]
     assert listed["object"] == "list"
-    assert client.get("/v1/models/longtake-demo").json() == model
-    assert isinstance(model.pop("created"), int)
-    assert model == {"id": "longtake-demo", "object": "model", "owned_by": "longtake", "max_model_len": MODEL_LEN}
+    assert [client.get(f"/v1/models/{model['id']}").json() for model in listed["data"]] == listed["data"]
+    assert all(isinstance(model.pop("created"), int) for model in listed["data"])
+    common = {"object": "model", "owned_by": "longtake", "max_model_len": MODEL_LEN}
+    assert listed["data"] == [
+        {"id": "longtake-demo", "parent": None, **common},
+        {"id": "sports", "parent": "longtake-demo", **common},
+    ]
     assert error_of(client.get("/v1/models/Qwen/Qwen3-VL"), 404)["type"] == "unknown_model"
 
 
