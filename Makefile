@@ -13,7 +13,7 @@ COMPILE := .uv/bin/uv pip compile -q --python-version 3.11 --override requiremen
 	--no-annotate --custom-compile-command "make requirements"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow truth truth-mutations bench-decode train-demo-model check format requirements clean
+.PHONY: help setup demo serve test test-slow truth truth-mutations bench-decode bench-engine bench-graph bench-gpu train-demo-model check format requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,15 @@ truth-mutations: setup  ## break the system on purpose and see that the truth te
 
 bench-decode: setup  ## measure what decoding costs, beside the ways that others have (half an hour)
 	@$(BIN)/python -m benchmarks.decode
+
+bench-engine: setup  ## measure what feeding the engine and asking again cost (ten minutes)
+	@$(BIN)/python -m benchmarks.engine
+
+bench-graph: setup  ## measure the graph beside vLLM's own server (fifteen minutes)
+	@$(BIN)/python -m benchmarks.graph
+
+bench-gpu: setup  ## measure the graph on a GPU, with Qwen3-VL-8B's shapes
+	@$(BIN)/python -m benchmarks.gpu
 
 train-demo-model: setup  ## train the embedded model; goes on where it was stopped (hours on a CPU, minutes on a GPU)
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tools.demo_model.training

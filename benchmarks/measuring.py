@@ -91,14 +91,15 @@ def _measure(method: Method) -> Measured:
     work = method.prepare()
     tree = psutil.Process()
     peak = _PeakMemory(tree)
-    before, started = _cpu_seconds(tree), time.perf_counter()
+    before, started = cpu_seconds_of(tree), time.perf_counter()
     work()
     wall_seconds = time.perf_counter() - started
-    cpu_seconds = _cpu_seconds(tree) - before - peak.stop()
+    cpu_seconds = cpu_seconds_of(tree) - before - peak.stop()
     return Measured(cpu_seconds, wall_seconds, peak.peak_bytes, peak.idle_bytes)
 
 
-def _cpu_seconds(tree: psutil.Process) -> float:
+def cpu_seconds_of(tree: psutil.Process) -> float:
+    """User and system, of a process and all that it started, so far."""
     total = 0.0
     for process in (tree, *tree.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):

@@ -34,16 +34,20 @@ class ServerFailed(Exception):
 
 @contextmanager
 def embedded_server(
-    args: Mapping[str, Any] | None = None, *, config_path: Path = SERVE_CONFIG, log_to_driver: bool = False
+    args: Mapping[str, Any] | None = None,
+    *,
+    config_path: Path = SERVE_CONFIG,
+    log_to_driver: bool = False,
+    object_store_bytes: int = OBJECT_STORE_BYTES,
 ) -> Iterator[str]:
     """Serves `config_path`, with `args` laid over the application's own, and gives the URL. Ends with the block."""
     config = load_config(config_path, args or {})
-    with embedded_ray(log_to_driver=log_to_driver):
+    with embedded_ray(log_to_driver=log_to_driver, object_store_bytes=object_store_bytes):
         yield deploy(config)
 
 
 @contextmanager
-def embedded_ray(*, log_to_driver: bool = False) -> Iterator[None]:
+def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJECT_STORE_BYTES) -> Iterator[None]:
     """A Ray instance that ends with the block, with whatever Serve runs on it.
 
     It shares nothing with any other on this machine: ports, temporary folder and session are its own.
@@ -54,7 +58,7 @@ def embedded_ray(*, log_to_driver: bool = False) -> Iterator[None]:
             address="local",
             namespace="serve",
             num_cpus=max(LEAST_CPUS, os.cpu_count() or 1),
-            object_store_memory=OBJECT_STORE_BYTES,
+            object_store_memory=object_store_bytes,
             include_dashboard=False,
             log_to_driver=log_to_driver,
             configure_logging=log_to_driver,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.vllm_rendering import rendered, vllm_renderer
 from deployments.config import AppSettings
 from deployments.model_choice import choose_model
 from pipeline.errors import EngineFailed
-from pipeline.patches import CLOCK_TICKS_PER_SECOND, MOST_SEGMENTS, SEGMENT_PAIRS, prepared_chunk
+from pipeline.patches import MOST_SEGMENTS, SEGMENT_PAIRS, prepared_chunk
 from pipeline.types import DecodedFrames, DecodeReport, PreparedChunk, Prompt
 from pipeline.visual_tokens import MAX_FRAMES, chunk_token_bound
 
@@ -38,10 +39,7 @@ def vllms_own() -> Any:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in choice.environment.items():
             environment.setenv(name, value)
-        from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.renderers import renderer_from_config
-
-        yield renderer_from_config(AsyncEngineArgs(**choice.engine_args).create_engine_config())
+        yield vllm_renderer(choice)
 
 
 @pytest.fixture(scope="module")
@@ -57,39 +55,10 @@ def frames_of(num_frames: int, height_px: int, width_px: int) -> DecodedFrames:
     return DecodedFrames(noise, pts, DecodeReport(num_frames, (), "none", None, 0.0))
 
 
-def rendered(renderer: Any, tokenizer: Any, decoded: DecodedFrames, prompt: Prompt) -> dict[str, Any]:
-    """By vLLM's own way, from frames and their times."""
-    from vllm.renderers.inputs.preprocess import parse_model_prompt
-
-    frames, pts = decoded.frames, decoded.pts_seconds
-    if len(frames) == 1:  # the processor takes no single frame
-        frames, pts = np.repeat(frames, 2, axis=0), np.repeat(pts, 2)
-    ticks = [round(seconds * CLOCK_TICKS_PER_SECOND) for seconds in pts.tolist()]
-    metadata = {
-        "fps": float(CLOCK_TICKS_PER_SECOND),
-        "frames_indices": ticks,
-        "total_num_frames": ticks[-1] + 1,
-        "duration": (ticks[-1] + 1) / CLOCK_TICKS_PER_SECOND,
-        "video_backend": "longtake",
-        "do_sample_frames": False,
-    }
-    messages = [
-        {"role": "system", "content": prompt.system},
-        {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": prompt.text}]},
-    ]
-    raw = {
-        "prompt": tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True),
-        "multi_modal_data": {"video": [(frames, metadata)]},
-        "mm_processor_kwargs": {"do_resize": False, "cap_pixels_per_frame": False},
-    }
-    (engine_input,) = renderer.render_cmpl([parse_model_prompt(renderer.model_config, raw)])
-    return dict(engine_input)
-
-
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_engine_is_given_what_vllm_would_make(vllms_own: Any, inputs: Any, shape: tuple[int, int, int]) -> None:
     decoded = frames_of(*shape)
-    theirs = rendered(vllms_own, vllms_own.get_tokenizer(), decoded, PROMPT)
+    theirs = rendered(vllms_own, decoded, PROMPT)
     chunk = prepared_chunk(decoded, "bytes")
     ours = inputs.video(PROMPT, chunk)
 
