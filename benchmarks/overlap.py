@@ -16,12 +16,12 @@ from benchmarks.asking import FPS, Asked, ask_longtake
 from benchmarks.measuring import cpu_seconds_of
 from benchmarks.servers import CHUNK_SECONDS, LongtakeServer
 from deployments.api.options import AnalysisOptions
-from deployments.config import AnalysisSettings
+from deployments.config import AnalysisSettings, AppSettings
 from deployments.embedded import APPLICATION
-from deployments.model_choice import DEMO_DEFAULTS
+from deployments.model_choice import choose_model
 from pipeline.analysis import AnalysisJob
 from pipeline.prompting import chunk_prompt
-from pipeline.scheduling import engine_priority, run_windowed
+from pipeline.scheduling import run_windowed
 from pipeline.types import Chunk, ChunkPlan, Prompt, StoredVideo, TokenBudget
 from tools.demo_model.language import LIST_PROMPT
 
@@ -73,7 +73,9 @@ def overlap(server: LongtakeServer, film: Path) -> Overlap:
 
 
 async def _halves(source: StoredVideo) -> tuple[Spent, Spent]:
-    job = AnalysisOptions(**OPTIONS).job(source, Prompt(LIST_PROMPT), DEMO_DEFAULTS)
+    job = AnalysisOptions(**OPTIONS).job(
+        source, Prompt(LIST_PROMPT), choose_model(AppSettings(), num_gpus=0, vllm_has_cuda=False)
+    )
     plan: ChunkPlan = await _handle("Chunker").plan.remote(source, job.chunking, TokenBudget(10**9, 0))
     decoder, engine = _handle("FrameDecoder"), _handle("VisionLanguageModel")
     decoded: dict[int, Any] = {}
@@ -94,7 +96,7 @@ def _handle(deployment: str) -> Any:
 
 def _question(job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> tuple[Any, ...]:
     prompt = chunk_prompt(job.prompt, chunk, num_chunks=len(plan.chunks))
-    return prompt, job.token_sampling, engine_priority(job.asked_at, chunk.index)
+    return prompt, job.token_sampling, job.turn(chunk.index)
 
 
 async def _windowed(chunks: Sequence[Chunk], work: Callable[[Chunk], Awaitable[None]]) -> Spent:
