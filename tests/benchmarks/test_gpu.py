@@ -78,7 +78,7 @@ def test_the_limits_are_those_that_were_worked_out_by_hand(
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_a_film_is_cut_as_the_workload_says(workload: Workload) -> None:
     job = AnalysisOptions(**analysis_options(workload)).job(
-        StoredVideo("file"), Prompt("What?"), choose_model(AppSettings(), num_gpus=1, vllm_has_cuda=True).defaults
+        StoredVideo("file"), Prompt("What?"), choose_model(AppSettings(), num_gpus=1, vllm_has_cuda=True)
     )
     pts_seconds = np.arange(SOURCE_FPS * SOURCE_SECONDS) / SOURCE_FPS
     video = VideoInfo(

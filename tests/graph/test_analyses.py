@@ -31,7 +31,7 @@ def analyze(client: httpx.Client, **fields: Any) -> dict[str, Any]:
 
 
 def test_many_chunks_merge_into_one_answer(client: httpx.Client, media: Path) -> None:
-    answer = analyze(client, video_path="minutes.mp4", chunk_duration=30, chunk_overlap=2, fps=1)
+    answer = analyze(client, video_path="minutes.mp4", chunk_duration=30, chunk_overlap=2, fps=1, cache_salt="many")
     assert answer["success"] and not answer["partial"]
     info = answer["video_info"]
     assert (info["width"], info["height"], info["codec"]) == (640, 360, "h264")

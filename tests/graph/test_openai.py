@@ -53,12 +53,17 @@ def test_a_stream_says_what_the_whole_says(openai_client: openai.OpenAI, web: st
     arguments: dict[str, Any] = {
         "model": "longtake-demo",
         "messages": messages(f"{web}/short.mp4"),
-        "extra_body": options,
         **OPTIONS,
     }
-    whole = openai_client.chat.completions.create(**arguments)
+    # What either finds in a cache would be told in its usage.
+    whole = openai_client.chat.completions.create(**arguments, extra_body=options | {"cache_salt": "whole"})
     chunks = list(
-        openai_client.chat.completions.create(**arguments, stream=True, stream_options={"include_usage": True})
+        openai_client.chat.completions.create(
+            **arguments,
+            extra_body=options | {"cache_salt": "stream"},
+            stream=True,
+            stream_options={"include_usage": True},
+        )
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text == whole.choices[0].message.content

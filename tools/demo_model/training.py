@@ -34,7 +34,7 @@ from tools.demo_model.hints import HINT_LAYERS, HintHeads
 from tools.demo_model.language import INSTRUCTION_WITHOUT_OVERLAP_RULE, PROMPTS
 
 NUM_REELS = 480
-STEPS = 13_000
+STEPS = 16_300
 PEAK_LEARNING_RATE = 2e-3
 WARMUP_STEPS = 200
 DECAY_SHARE = 0.6
@@ -50,8 +50,7 @@ FEWEST_PAIRS = 2
 SHORTEST_CURRICULUM_PAIRS = 10
 SHORT_STEPS, GROWING_STEPS = 800, 3_000
 """Examples stay short until the model has learned to copy, then grow to the longest."""
-LONG_CHUNKS_FROM_STEP = 13_000
-LONG_CHUNKS_SHARE = 0.35
+LONG_CHUNKS_SHARES = ((0, 0.0), (13_000, 0.6), (15_600, 0.35))
 """Of the batches from that step on: what is learned last is a chunk of a minute with ten scenes and more, and among
 lengths drawn evenly it is one example in a hundred."""
 FEWEST_LONG_PAIRS = 50
@@ -75,7 +74,8 @@ class Schedule:
 
     def batch(self, step: int, maker: ExampleMaker) -> Batch:
         rng = np.random.default_rng([step, 7])
-        if step >= LONG_CHUNKS_FROM_STEP and rng.random() < LONG_CHUNKS_SHARE:
+        long_chunks_share = [share for first, share in LONG_CHUNKS_SHARES if step >= first][-1]
+        if long_chunks_share and rng.random() < long_chunks_share:
             return maker.chunk_batch(rng, (FEWEST_LONG_PAIRS, LONGEST_CHUNK_PAIRS), tokens=LONG_CHUNK_TOKENS)
         grown = min(1.0, max(0.0, (step - SHORT_STEPS) / GROWING_STEPS))
         if rng.random() < MERGE_SHARE:
