@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ def test_many_chunks_merge_into_one_answer(client: httpx.Client, media: Path) ->
     assert (info["width"], info["height"], info["codec"]) == (640, 360, "h264")
     assert info["duration"] == pytest.approx(130, abs=0.5)
     spans = [(chunk["start_time"], chunk["end_time"]) for chunk in answer["chunk_results"]]
-    assert spans[:4] == [(0, 30), (28, 58), (56, 86), (84, 114)]
-    assert spans[-1] == (112, info["duration"])
+    assert (spans[0][0], spans[-1][1]) == (0, info["duration"])
+    assert [round(stop - start, 3) for (_, stop), (start, _) in pairwise(spans)] == [2.0] * 4
+    assert all(27 <= stop - start <= 30 for start, stop in spans[:-1])  # they start at key frames
     assert answer["num_chunks"] == answer["total_successful_chunks"] == 5
     for chunk in answer["chunk_results"]:
         assert chunk["success"] and chunk["error"] is None
@@ -186,11 +188,12 @@ def test_events_arrive_as_they_happen(client: httpx.Client) -> None:
     events = stream(client, video_path="minutes.mp4", chunk_duration=5, chunk_overlap=0)
     names = [name for _, name, _ in events]
     assert names[0] == "plan" and names[-1] == "answer"
-    assert names.count("chunk") == events[0][2]["num_chunks"] == 26
+    num_chunks = events[0][2]["num_chunks"]
+    assert names.count("chunk") == num_chunks >= 26
     plan, first_chunk, answer = events[0][0], next(at for at, name, _ in events if name == "chunk"), events[-1][0]
     assert first_chunk - plan < (answer - plan) / 2, "events were held back to the end"
     done = [data["chunks_done"] for _, name, data in events if name == "progress"]
-    assert done == sorted(done) and done[-1] == 26
+    assert done == sorted(done) and done[-1] == num_chunks
     assert _deltas(events) == events[-1][2]["aggregated_response"]
 
 
@@ -207,7 +210,7 @@ def _deltas(events: list[tuple[float, str, dict[str, Any]]]) -> str:
 
 
 def test_a_chunk_that_cannot_be_decoded_leaves_a_partial_answer(client: httpx.Client, media: Path) -> None:
-    damaged = _with_a_hole(media / "minutes.mp4", media / "hole.mp4", 0.45, 0.55)
+    damaged = _with_a_hole(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
     answer = analyze(client, video_path=damaged.name, chunk_duration=10, chunk_overlap=0, fps=1)
     assert answer["success"] and answer["partial"]
     failed = [chunk for chunk in answer["chunk_results"] if not chunk["success"]]
