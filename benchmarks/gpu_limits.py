@@ -72,6 +72,7 @@ class Limits:
     bytes_read: float = 4.8e12
     weight_bytes: float = 8.2e9
     """In FP8."""
+    kv_bytes_per_token: float = KV_BYTES_PER_TOKEN
     batch: int = 64
     """Chunks that are written about at once."""
 
@@ -94,5 +95,5 @@ class Limits:
 
     def generation_seconds(self, workload: Workload) -> float:
         read = workload.prompt_tokens + workload.completion_tokens / 2
-        per_token = self.weight_bytes / self.batch + KV_BYTES_PER_TOKEN * read
+        per_token = self.weight_bytes / self.batch + self.kv_bytes_per_token * read
         return workload.completion_tokens * per_token / self.bytes_read

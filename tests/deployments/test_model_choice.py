@@ -120,6 +120,11 @@ def test_vllm_reports_to_nobody_and_lets_none_wait_for_ever(on_gpu: bool) -> Non
     assert choice.environment["VLLM_NO_USAGE_STATS"] == "1"
 
 
+def test_an_engine_that_shares_its_cores_does_not_spin_on_them() -> None:
+    assert choose(num_gpus=0).environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in choose(num_gpus=1, vllm_has_cuda=True).environment
+
+
 def test_a_folder_is_served_without_the_network(tmp_path: Path) -> None:
     for model, offline in [(str(tmp_path), "1"), ("Qwen/Qwen3-VL-2B-Instruct", None)]:
         environment = choose(model=model).environment
