@@ -233,7 +233,11 @@ async def test_a_text_is_an_object_where_no_more_is_said(engine: Engine) -> None
 
 
 async def test_a_schema_that_makes_no_grammar_is_refused_before(engine: Engine) -> None:
-    for schema in ({"type": "object", "patternProperties": {"(": {}}}, {"$ref": "#/nowhere"}, {"pattern": "("}):
+    for schema in (
+        {"type": "object", "patternProperties": {"(": {}}},
+        {"$ref": "#/nowhere"},
+        {"type": "string", "pattern": "("},
+    ):
         with pytest.raises(InvalidRequest) as refused:
             engine.check_token_sampling(replace(SAMPLING, json_format=JsonFormat(json.dumps(schema))))
         assert refused.value.param == "response_format"
