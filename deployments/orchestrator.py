@@ -31,7 +31,7 @@ from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget,
 
 logger = logging.getLogger("ray.serve")
 
-IN_FLIGHT_SHARE, KEPT_SHARE = 0.35, 0.2
+IN_FLIGHT_SHARE, KEPT_SHARE = 0.3, 0.15
 """Of the object store. Objects are freed 1.5 to 3 s after their last use, so that nearly as many as are in flight must
 fit in again."""
 

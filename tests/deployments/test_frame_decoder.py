@@ -33,6 +33,7 @@ def settings(clips: ClipFolder) -> SourceSettings:
 @pytest.fixture
 def decoder(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrameDecoder]:
     monkeypatch.setattr(ray, "get_gpu_ids", list)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # as it sets it for its own process; undone afterwards
     decoder = FrameDecoder(settings, DecodingSettings())
     yield decoder
     decoder.close()
