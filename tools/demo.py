@@ -26,7 +26,7 @@ from tools.truth.scoring import is_right, score, seen_pairs
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
 FILM_SECONDS, FILM_FPS = 240.0, Fraction(10)
-OPTIONS = {"chunk_duration": 30, "fps": FPS, "seed": 7}
+OPTIONS = {"fps": FPS, "seed": 7}
 
 
 def main() -> None:

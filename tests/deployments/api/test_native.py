@@ -242,7 +242,8 @@ def test_defaults(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     assert job.prompt == Prompt("What happens?")
     assert (job.aggregate, job.merge_instruction) == (True, DEFAULT_MERGE_INSTRUCTION)
     chunking, sampling = job.chunking, job.chunking.frame_sampling
-    assert (chunking.chunk_duration_seconds, chunking.chunk_overlap_seconds) == (60.0, 2.0)
+    assert chunking.chunk_duration_seconds == DEMO_DEFAULTS.chunk_duration_seconds == 30.0
+    assert chunking.chunk_overlap_seconds == 2.0
     assert (chunking.video_start_seconds, chunking.video_end_seconds) == (0.0, None)
     assert (sampling.fps, sampling.nframes, sampling.max_frames_per_chunk) == (2.0, None, 768)
     assert (sampling.min_pixels, sampling.max_pixels) == (DEMO_DEFAULTS.min_pixels, DEMO_DEFAULTS.max_pixels)
@@ -616,6 +617,7 @@ def test_numbers_are_finite(value: str, client: TestClient) -> None:
             "resized_height (8000) and resized_width (32) are beyond 200:1",
         ),
         ({"chunk_duration": 2}, "chunk_overlap (2 s) must be shorter than chunk_duration (2 s)"),
+        ({"chunk_overlap": 30}, "chunk_overlap (30 s) must be shorter than chunk_duration (30 s)"),
         ({"video_start": 5, "video_end": 5}, "video_end (5 s) must be after video_start (5 s)"),
         ({"max_pixels": 2048}, "max_pixels (2048) is below min_pixels (4096)"),
         ({"video_path": "cat.mp4"}, "More than one video is given"),
