@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 
-from pipeline.errors import DecodeFailed, SourceUnavailable
+from pipeline.errors import DecodeFailed, ServiceError, SourceUnavailable
 from pipeline.isolation import Ask, GivenUp, IsolatedProcess, WorkAborted, WorkCrashed, WorkLimits, WorkLost
 
 LIMITS = WorkLimits(cpu_seconds=5, memory_bytes=200 * 1024**2)
@@ -40,6 +40,7 @@ class FakeWorker:
             "ask": ask,
             "log": _log,
             "environment": os.environ.get,
+            "has": lambda module: (module in sys.modules, os.getppid(), os.getpid()),
             "keep": self.keep,
             "write": lambda text: os.pwrite(memory_fd or -1, text, 0),
         }
@@ -196,6 +197,23 @@ def test_credentials_stay_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_kept_is_not_the_next_works_memory(process: IsolatedProcess) -> None:
     for count in range(1, 5):
         assert process.call(("keep", 150 * 1024**2), LIMITS) == count
+
+
+def test_a_module_is_imported_once_and_for_all_workers(process: IsolatedProcess) -> None:
+    module = "colorsys"
+    before, _, first = process.call(("has", module), LIMITS)
+    has_it, host, second = process.call(("has", module), LIMITS, module=module)
+    assert (before, has_it) == (False, True)
+    assert first != second
+    assert process.call(("has", module), LIMITS, module=module) == (True, host, second)
+    process.close_worker()
+    assert process.call(("has", module), LIMITS)[:2] == (True, host)
+
+
+def test_a_module_that_cannot_be_imported_is_an_error_and_not_the_end(process: IsolatedProcess) -> None:
+    with pytest.raises(ServiceError):
+        process.call(("has", "sys"), LIMITS, module="pipeline.nothing_of_this_name")
+    assert process.call(("has", "sys"), LIMITS)[0]
 
 
 def test_a_lost_host_is_replaced(process: IsolatedProcess) -> None:
