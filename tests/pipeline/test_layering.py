@@ -51,6 +51,14 @@ def test_the_block_works() -> None:
     assert "ModuleNotFoundError" in finished.stderr
 
 
+def test_planning_and_orchestrating_need_no_torch() -> None:
+    """It would take 480 MB and 3 s of each process."""
+    modules = "deployments.chunker", "deployments.orchestrator", "deployments.frame_decoder", "deployments.ingress"
+    script = f"import {', '.join(modules)}, sys; assert 'torch' not in sys.modules"
+    finished = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_leaf_imports_nothing_of_ours(leaf: str) -> None:
     assert imports_of_ours(ROOT / "pipeline" / f"{leaf}.py") == set()
