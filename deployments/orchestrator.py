@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import ray
@@ -24,12 +24,14 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
+from pipeline.citations import cited, unsupported_notice
 from pipeline.coverage import measure_coverage, planned_coverage
 from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
 from pipeline.rates import MeasuredRates, workload
 from pipeline.scheduling import run_windowed
 from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
+from pipeline.visual_tokens import TEMPORAL_PATCH
 
 logger = logging.getLogger("ray.serve")
 
@@ -232,6 +234,10 @@ class Orchestrator:
 
 def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> AnalysisDone:
     chunk_usages = (chunk_answer.text.generation.usage for chunk_answer in answers if chunk_answer.text)
+    coverage = measure_coverage(run.plan, answers)
+    citations = cited(answer.text, answers, step_seconds=TEMPORAL_PATCH / run.plan.planned_fps)
+    if notice := unsupported_notice(citations):
+        coverage = replace(coverage, notices=(*coverage.notices, notice))
     return AnalysisDone(
         plan=run.plan,
         chunk_answers=tuple(answers),
@@ -239,10 +245,11 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         answer_error=answer.error,
         finish_reason=answer.finish_reason,
         tokens=answer.tokens,
-        coverage=measure_coverage(run.plan, answers),
+        coverage=coverage,
         usage=sum(chunk_usages, answer.merge_usage),
         merge_levels=answer.merge_levels,
         total_seconds=time.perf_counter() - run.started,
+        citations=citations,
     )
 
 

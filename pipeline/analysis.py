@@ -8,6 +8,7 @@ from pipeline.types import (
     ChunkAnswer,
     ChunkingRequest,
     ChunkPlan,
+    Citation,
     Coverage,
     Prompt,
     TokenSampling,
@@ -37,6 +38,8 @@ class AnalysisJob:
     merge_instruction: str
     asked_at: float
     """Unix time."""
+    asks_for_times: bool = False
+    """Whether each chunk's prompt asks for times in the form in which the merge is to cite them."""
     cache_salt: str | None = None
     """Frames and tokens kept of other questions are shared only with those of the same salt."""
 
@@ -136,6 +139,8 @@ class AnalysisDone:
     usage: TokenUsage
     merge_levels: int
     total_seconds: float
+    citations: tuple[Citation, ...] = ()
+    """Every time that the answer gives."""
 
     @property
     def num_answered(self) -> int:

@@ -9,8 +9,7 @@ from deployments.api.documentation import json_or_form_body
 from deployments.api.native import VideoRequest, read_request
 from deployments.api.schemas import PlanBody, Schema
 from deployments.api.service import ServiceDependency
-from pipeline.analysis import Estimate
-from pipeline.rates import ExpectedSeconds
+from pipeline.analysis import Estimate, ExpectedSeconds
 from pipeline.types import Prompt
 
 router = APIRouter(tags=["analyses"])

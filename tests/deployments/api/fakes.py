@@ -26,6 +26,7 @@ from pipeline.types import (
     ChunkFailure,
     ChunkPlan,
     ChunkText,
+    Citation,
     Coverage,
     DecodeReport,
     Generation,
@@ -80,6 +81,7 @@ def done(
         usage=TokenUsage(150, 20),
         merge_levels=1,
         total_seconds=6.0004,
+        citations=(Citation("[00:05]", 5.0, 0), Citation("1.2", 1.2004, None)),
     )
 
 
