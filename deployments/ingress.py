@@ -7,23 +7,23 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import files, health, native, openai
+from deployments.api import files, health, native, openai, resumable
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
 from deployments.api.service import Service
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisEvent, AnalysisJob
-from pipeline.sources import open_upload_store
+from pipeline.sources import open_resumable_uploads, open_upload_store
 
 
 def build_http_app() -> FastAPI:
     """All routes. They find the replica's Service through `deployments.api.service`."""
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
     add_error_handlers(app)
-    for dialect in (native, openai, files, health):
+    for dialect in (native, openai, resumable, files, health):  # of files' routes one would take resumable's
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
-    add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest])
+    add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest, files.FileFields])
     return app
 
 
@@ -36,6 +36,7 @@ class Ingress:
             settings=settings,
             model=choice,
             uploads=open_upload_store(settings.sources),
+            resumable_uploads=open_resumable_uploads(settings.sources),
             orchestrator=_OrchestratorHandle(orchestrator),
         )
 
