@@ -126,7 +126,7 @@ async def create_upload(request: Request, service: ServiceDependency) -> Respons
 @router.head(PREFIX + "/{upload_id}")
 async def tell_offset(upload_id: str, service: ServiceDependency) -> Response:
     """How much is kept, in `Upload-Offset`; of a finished upload the file's id in `Longtake-File-Id`."""
-    upload = await asyncio.to_thread(service.resumable_uploads.get, upload_id)
+    upload = await asyncio.to_thread(service.resumable_uploads.get, upload_id, settled=True)
     told = {"filename": upload.file_name, "purpose": upload.purpose}
     headers = {
         "Upload-Length": str(upload.length_bytes),

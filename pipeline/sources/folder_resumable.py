@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -72,11 +72,13 @@ class FolderResumableUploads:
             (folder / RESUMABLE_ABOUT).write_text(json.dumps(about))
         return self._unfinished(upload_id)
 
-    def get(self, upload_id: str) -> ResumableUpload:
+    def get(self, upload_id: str, *, settled: bool = False) -> ResumableUpload:
+        checked_upload_id(upload_id)
         with suppress(SourceNotFound):
             return self._finished(upload_id)
         try:
-            upload = self._unfinished(upload_id)
+            with self._locked(upload_id) if settled else nullcontext():
+                upload = self._unfinished(upload_id)
             if upload.offset_bytes < upload.length_bytes:
                 return upload
             with self.append(upload_id, upload.offset_bytes):  # whose server died before it was made a file
@@ -101,6 +103,7 @@ class FolderResumableUploads:
                     self._publish(upload)
 
     def abort(self, upload_id: str) -> None:
+        checked_upload_id(upload_id)
         with self._locked(upload_id), folder_errors():
             shutil.rmtree(self._folder(upload_id))
 

@@ -56,7 +56,11 @@ class ResumableUploads(Protocol):
     ) -> ResumableUpload:
         """Raises InvalidRequest, SourceTooLarge and UploadStoreFull. `expires_at` is that of the file."""
 
-    def get(self, upload_id: str) -> ResumableUpload: ...
+    def get(self, upload_id: str, *, settled: bool = False) -> ResumableUpload:
+        """With `settled` after the piece that is being written, as when its connection has just broken.
+
+        That can take seconds, and raises UploadConflict after some more.
+        """
 
     def append(self, upload_id: str, offset_bytes: int) -> AbstractContextManager[Appender]:
         """To write what comes at `offset_bytes`. However the block ends, what was written until then is kept, and the

@@ -96,7 +96,9 @@ class S3ResumableUploads:
         self._put(upload_id, ABOUT_SUFFIX, json.dumps(about.__dict__).encode())
         return self.get(upload_id)
 
-    def get(self, upload_id: str) -> ResumableUpload:
+    def get(self, upload_id: str, *, settled: bool = False) -> ResumableUpload:
+        """Nothing is waited for: what is being written may be written again."""
+        checked_upload_id(upload_id)
         with suppress(SourceNotFound):
             return self._finished(upload_id)
         try:
@@ -121,6 +123,7 @@ class S3ResumableUploads:
                 self._complete(upload_id, about, self._kept(upload_id, about))
 
     def abort(self, upload_id: str) -> None:
+        checked_upload_id(upload_id)
         about = self._about(upload_id)
         with s3_store_errors("The upload store", SourceForbidden), suppress(SourceNotFound):
             self._files.client.abort_multipart_upload(**self._multipart(upload_id, about))

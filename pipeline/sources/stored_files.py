@@ -122,8 +122,8 @@ def check_room(used_bytes: int, size_bytes: int, settings: SourceSettings) -> No
     if used_bytes + size_bytes > settings.max_stored_bytes:
         raise UploadStoreFull(
             f"The file has {size_bytes} bytes; of the {settings.max_stored_bytes} bytes that may be kept here "
-            f"{used_bytes} are taken. Delete files that are no longer needed (GET /v1/files lists them), or have the operator raise "
-            "sources.max_stored_bytes or set sources.keep_uploads_seconds.",
+            f"{used_bytes} are taken. Delete files that are no longer needed (GET /v1/files lists them), or have the "
+            "operator raise sources.max_stored_bytes or set sources.keep_uploads_seconds.",
             param="file",
         )
 
