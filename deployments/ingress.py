@@ -1,6 +1,7 @@
 """Ingress: HTTP in, events of the Orchestrator out."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.api import files, health, native, openai
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
+from deployments.api.request_spans import RequestSpans, begun_trail
 from deployments.api.service import Service
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
@@ -21,6 +23,7 @@ def build_http_app() -> FastAPI:
     """All routes. They find the replica's Service through `deployments.api.service`."""
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
     add_error_handlers(app)
+    app.add_middleware(RequestSpans)
     for dialect in (native, openai, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest])
@@ -48,7 +51,7 @@ class _OrchestratorHandle:
         self._stream = handle.options(stream=True)
 
     def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
-        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(job)
+        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(replace(job, trail=begun_trail(job.trail)))
         return events
 
     async def max_model_len(self) -> int:
