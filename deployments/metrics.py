@@ -36,6 +36,12 @@ class AnalysisMetrics:
     """Of one Orchestrator replica."""
 
     def __init__(self) -> None:
+        self._stage_seconds = Counter(
+            # Ray's histograms know of an observation only its bucket: their sums are of the buckets' middles.
+            "longtake_stage_seconds_total",
+            "Spent in each stage, by all chunks and merges together.",
+            ("stage",),
+        )
         self._num_under_way = 0
         self._under_way = Gauge("longtake_analyses_under_way", "Analyses that were begun and have not ended.")
         self._analyses = Counter("longtake_analyses_total", "Analyses that have ended.", ("outcome",))
@@ -56,7 +62,7 @@ class AnalysisMetrics:
             "longtake_cached_prompt_tokens_total", "Tokens of prompts that the engine still had from prompts before."
         )
         self._completion_tokens = Counter("longtake_completion_tokens_total", "Tokens that were generated.")
-        self._chunks = _ChunkMetrics()
+        self._chunks = _ChunkMetrics(self._stage_seconds)
 
     def tally(self) -> "AnalysisTally":
         """For an analysis that begins."""
@@ -125,7 +131,9 @@ class AnalysisTally:
         if done.answer:
             self._saw_token()
         if self._merge_started is not None:
-            metrics._merge_seconds.observe(self.seconds - self._merge_started)
+            merge_seconds = self.seconds - self._merge_started
+            metrics._merge_seconds.observe(merge_seconds)
+            _add(metrics._stage_seconds, merge_seconds, {"stage": "merge"})
         _add(metrics._prompt_tokens, done.usage.prompt_tokens)
         _add(metrics._cached_tokens, done.usage.cached_tokens)
         _add(metrics._completion_tokens, done.usage.completion_tokens)
@@ -138,7 +146,8 @@ class AnalysisTally:
 class _ChunkMetrics:
     """Of the chunks of all analyses."""
 
-    def __init__(self) -> None:
+    def __init__(self, stage_seconds: Counter) -> None:
+        self._stage_seconds = stage_seconds
         self._chunks = Counter("longtake_chunks_total", "Chunks that were answered, or given up.", ("outcome",))
         self._failures = Counter("longtake_chunk_failures_total", "Chunks without an answer, by why.", ("type",))
         self._retries = Counter("longtake_chunk_retries_total", "Attempts at chunks after the first one.")
@@ -166,8 +175,11 @@ class _ChunkMetrics:
         if answer.failure:
             self._failures.inc(tags={"type": answer.failure.type})
         if answer.text:
+            seconds = answer.text.generation.inference_seconds
             self._queue_seconds.observe(answer.queue_seconds)
-            self._inference_seconds.observe(answer.text.generation.inference_seconds)
+            self._inference_seconds.observe(seconds)
+            _add(self._stage_seconds, answer.queue_seconds, {"stage": "queue"})
+            _add(self._stage_seconds, seconds, {"stage": "inference"})
             self._count_decoding(answer.text.decode)
 
     def _count_decoding(self, report: DecodeReport) -> None:
@@ -178,6 +190,7 @@ class _ChunkMetrics:
         if report.is_reused:
             return
         self._decode_seconds.observe(report.decode_seconds)
+        _add(self._stage_seconds, report.decode_seconds, {"stage": "decode"})
         if report.fallback_reason is not None:
             self._fallbacks.inc(tags={"decoder": report.backend})
 
@@ -247,7 +260,7 @@ class DecoderMetrics:
         self._num_lost = num_workers
 
 
-def _add(counter: Counter, number: int, tags: dict[str, str] | None = None) -> None:
+def _add(counter: Counter, number: float, tags: dict[str, str] | None = None) -> None:
     """Ray refuses to add nothing."""
     if number > 0:
         counter.inc(number, tags=tags)

@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from ray import serve
 from ray.serve.exceptions import RayServeException
@@ -31,6 +31,8 @@ AttributeValue = str | bool | int | float
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+SWITCHES = (("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none"))
+"""Variables that turn traces off, and by which value."""
 HTTP_PROTOCOL, GRPC_PROTOCOL = "http/protobuf", "grpc"
 _W3C = TraceContextTextMapPropagator()
 
@@ -90,11 +92,11 @@ def stage(
 
 
 def _started(name: str, trail: Trail, kind: SpanKind) -> Span | None:
-    tracer = _tracer()
-    if tracer is None:
+    provider = _provider()
+    if provider is None:
         return None
     parent = _W3C.extract({"traceparent": trail.traceparent} if trail.traceparent else {}, context=Context())
-    return tracer.start_span(name, context=parent, kind=kind)
+    return provider.get_tracer("longtake").start_span(name, context=parent, kind=kind)
 
 
 def _traceparent(span: Span) -> str:
@@ -104,9 +106,9 @@ def _traceparent(span: Span) -> str:
 
 
 @cache
-def _tracer() -> Tracer | None:
+def _provider() -> TracerProvider | None:
     """One per process, since exporting takes a thread. None where traces are off."""
-    if not any(map(os.environ.get, ENDPOINTS)) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if not any(map(os.environ.get, ENDPOINTS)) or any(os.environ.get(name) == off for name, off in SWITCHES):
         return None
     exporter: SpanExporter  # the two are imported where one is wanted
     if _protocol() == GRPC_PROTOCOL:
@@ -120,7 +122,7 @@ def _tracer() -> Tracer | None:
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: "longtake"}
     provider = TracerProvider(resource=Resource.create(named | _replica()))
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider.get_tracer("longtake")
+    return provider
 
 
 def _protocol() -> str:
