@@ -4,15 +4,18 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from deployments.api import estimates, files, health, native, openai, resumable
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
+from deployments.api.request_spans import RequestSpans, begun_trail
 from deployments.api.service import Service
 from deployments.body_flow import PacedBodies, tell_unless_paced
 from deployments.config import AppSettings
@@ -30,10 +33,16 @@ def build_http_app() -> FastAPI:
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
+    app.add_middleware(RequestSpans)
     # Of the routes of files one would take resumable's.
     for dialect in (native, estimates, openai, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
-    bodies = [native.AnalysisRequest, estimates.EstimateRequest, openai.ChatCompletionRequest, files.FileFields]
+    bodies: list[type[BaseModel]] = [
+        native.AnalysisRequest,
+        estimates.EstimateRequest,
+        openai.ChatCompletionRequest,
+        files.FileFields,
+    ]
     add_documentation(app, bodies=bodies)
     return app
 
@@ -74,7 +83,7 @@ class _OrchestratorHandle:
         self._stream = handle.options(stream=True)
 
     def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
-        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(job)
+        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(replace(job, trail=begun_trail(job.trail)))
         return events
 
     async def estimate(self, job: AnalysisJob) -> Estimate:

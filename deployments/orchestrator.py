@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +13,8 @@ from ray.serve.handle import DeploymentHandle
 from deployments.calls import TextRelay, deadline, relay_through, relayed, with_retries
 from deployments.chunk_calls import ChunkCalls
 from deployments.config import AnalysisSettings
+from deployments.tracing import stage
+from deployments.watching import AnalysisWatch
 from pipeline.aggregation import Merged, MergeTask
 from pipeline.analysis import (
     AnalysisDone,
@@ -30,7 +32,7 @@ from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
 from pipeline.rates import MeasuredRates, workload
 from pipeline.scheduling import run_windowed
-from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
+from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
 from pipeline.visual_tokens import TEMPORAL_PATCH
 
 logger = logging.getLogger("ray.serve")
@@ -88,6 +90,7 @@ class Orchestrator:
         self._settings = settings
         self._num_analyses = 0
         self._rates = MeasuredRates()
+        self._watch = AnalysisWatch()
 
     async def max_model_len(self) -> int:
         """The engine's. Raises DeadlineExceeded when there is no engine for too long."""
@@ -111,6 +114,10 @@ class Orchestrator:
         """Yields a PlanReady, then a ChunkDone and a Progress for each chunk as it is answered, AnswerDeltas while the
         answer is written, and an AnalysisDone. Raises LongtakeError up to the plan; later failures stand in the result.
         """
+        async for event in self._watch.over(job, self._analyze):
+            yield event
+
+    async def _analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         with self._admitted():
             started = time.perf_counter()
             max_model_len = await self.max_model_len()
@@ -150,7 +157,7 @@ class Orchestrator:
         async with deadline(self._settings.chunk_timeout_seconds, "Reading and planning the video"):
             plan: ChunkPlan
             plan, _ = await with_retries(
-                lambda: self._chunker.plan.remote(job.source, job.chunking, budget),
+                lambda: self._chunker.plan.remote(job.source, job.chunking, budget, job.trail),
                 attempts=self._settings.chunk_attempts,
                 what="The plan",
             )
@@ -210,10 +217,14 @@ class Orchestrator:
         task = MergeTask(run.job.prompt, run.job.merge_instruction, notes)
         begun = time.perf_counter()
         try:
-            async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
-                merged, _ = await with_retries(
-                    lambda: self._merged(run, task, relay), attempts=self._settings.chunk_attempts, what="The merge"
-                )
+            with stage("merge", run.job.trail) as merge:
+                async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
+                    merged, _ = await with_retries(
+                        lambda: self._merged(run, task, relay, merge.trail),
+                        attempts=self._settings.chunk_attempts,
+                        what="The merge",
+                    )
+                merge.set(levels=merged.levels)
         except LongtakeError as error:
             return _Answer(error=error.message)
         self._rates.learn_merge(len(notes), time.perf_counter() - begun)
@@ -225,9 +236,9 @@ class Orchestrator:
             tokens=merged.generation.tokens,
         )
 
-    async def _merged(self, run: _Run, task: MergeTask, relay: TextRelay) -> Merged:
+    async def _merged(self, run: _Run, task: MergeTask, relay: TextRelay, trail: Trail) -> Merged:
         pieces: AsyncIterator[TextDelta | Merged] = self._aggregator.merge.remote(
-            task, run.job.token_sampling, run.max_model_len, run.job.turn()
+            task, run.job.token_sampling, run.max_model_len, run.job.turn(), trail
         )
         return await relay_through(relay, pieces)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.types import (
+    NO_TRAIL,
     ChunkAnswer,
     ChunkingRequest,
     ChunkPlan,
@@ -13,6 +14,7 @@ from pipeline.types import (
     Prompt,
     TokenSampling,
     TokenUsage,
+    Trail,
     Turn,
     VideoSource,
     WrittenToken,
@@ -42,6 +44,7 @@ class AnalysisJob:
     """Whether each chunk's prompt asks for times in the form in which the merge is to cite them."""
     cache_salt: str | None = None
     """Frames and tokens kept of other questions are shared only with those of the same salt."""
+    trail: Trail = NO_TRAIL
 
     def turn(self, chunk_index: int = 0) -> Turn:
         """The engine's turn for that chunk, or for a merge.

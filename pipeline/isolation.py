@@ -76,6 +76,8 @@ class IsolatedProcess:
 
     def __init__(self, handler: str) -> None:
         """`handler` is `module:class`; the class is called without arguments, in the worker."""
+        self.num_workers_lost = 0
+        """Those that died of their work or had to be stopped; not those whose work was given up."""
         self._handler = handler
         self._host: _Host | None = None
         self._worker: _Worker | None = None
@@ -110,11 +112,15 @@ class IsolatedProcess:
                 worker.send(request, limits, memory_fd)
                 kind, answer = self._answer(worker, limits, serve)
         except TimeoutError as error:
+            self.num_workers_lost += 1
             self.close_worker()
             raise WorkLost(f"took more than {limits.cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND:.0f} s") from error
         except (EOFError, OSError) as error:
             lost = self._lost(worker, limits)
-            raise (WorkAborted() if given_up.is_set else lost) from error
+            if given_up.is_set:
+                raise WorkAborted from error
+            self.num_workers_lost += 1
+            raise lost from error
         if kind == DONE:
             return answer
         raise answer if isinstance(answer, LongtakeError) else WorkLost(f"failed with {answer}")
@@ -253,7 +259,7 @@ FORK, REAP, LOAD = b"f", b"r", b"l"
 NUMBER_BYTES = 8
 _HOST_TIMEOUT_SECONDS = 60.0
 """It imports torch first, which took 6 s here, and torchcodec where it is asked for, 5 s."""
-_SECRETS = ("AWS_",)
+_SECRETS = ("AWS_", "OTEL_")
 """How variables begin that a worker has no business with."""
 
 

@@ -148,6 +148,20 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Trail:
+    """By what everything that is done for one analysis is found again, in the logs and traces of every process."""
+
+    analysis_id: str | None = None
+    chunk_index: int | None = None
+    """Where the work is for one chunk alone."""
+    traceparent: str | None = None
+    """The span that the work belongs to, as W3C's Trace Context writes it; None where nothing is traced."""
+
+
+NO_TRAIL = Trail()
+
+
+@dataclass(frozen=True)
 class JsonFormat:
     """That a text is to be JSON. One that `max_tokens` cuts off is not."""
 
