@@ -40,7 +40,8 @@ def imports_of_ours(path: Path) -> set[str]:
 
 
 def test_pipeline_needs_no_server() -> None:
-    command = [sys.executable, "-c", IMPORT_ALL, *map(module_name, PIPELINE)]
+    modules = [module_name(path) for path in PIPELINE if path.name != "env.py"]  # which runs within Alembic alone
+    command = [sys.executable, "-c", IMPORT_ALL, *modules]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
 
