@@ -17,9 +17,7 @@ SERVER, FRAMES, ANSWERS, OUTPUT = "Server", "Chunks and frames", "Answers", "Out
 
 Videos = Annotated[
     list[str],
-    typer.Argument(
-        metavar="VIDEO...", help="Files, URLs (http, https, s3, data) or ids of uploads.", show_default=False
-    ),
+    typer.Argument(metavar="VIDEO", help="Files, URLs (http, https, s3, data) or ids of uploads.", show_default=False),
 ]
 Server = Annotated[
     str | None,

@@ -16,7 +16,7 @@ from rich.text import Text
 from longtake.clock import clock
 from longtake.events import ChunkEvent, DeltaEvent, PlanEvent, ProgressEvent, ServerEvent
 from longtake.rendering import UNSUPPORTED, cited_markdown, spans
-from longtake.results import Answer, Estimate
+from longtake.results import Answer, Estimate, VideoInfo
 
 
 class Stages:
@@ -42,11 +42,7 @@ class Stages:
     def happened(self, event: ServerEvent) -> None:
         match event:
             case PlanEvent(plan=plan):
-                video = plan.video_info
-                told = (
-                    f"{video.width}x{video.height} {video.codec}, {clock(video.duration)}, {video.total_frames} frames"
-                )
-                self._progress.update(self._plan, total=1, completed=1, told=told)
+                self._progress.update(self._plan, total=1, completed=1, told=_video_told(plan.video_info))
                 self._chunks = self._progress.add_task("chunks", total=plan.num_chunks, told=f"0 of {plan.num_chunks}")
             case ChunkEvent(chunk=chunk):
                 self._decode_seconds += chunk.decode_seconds
@@ -97,8 +93,8 @@ def answer_shown(answer: Answer, heading: str) -> RenderableType:
     coverage, video = answer.coverage, answer.video_info
     below = [
         Text(
-            f"{coverage.frames_used} frames, {coverage.effective_fps:g} per second; {answer.total_successful_chunks} of "
-            f"{answer.num_chunks} chunks; {answer.total_processing_time:.1f} s for {clock(video.duration)} of video; "
+            f"{coverage.frames_used} frames, {coverage.effective_fps:g} per second; "
+            f"{answer.total_successful_chunks} of {answer.num_chunks} chunks; {answer.total_processing_time:.1f} s for {clock(video.duration)} of video; "
             f"{answer.model}",
             style="dim",
         )
@@ -117,11 +113,11 @@ def answer_shown(answer: Answer, heading: str) -> RenderableType:
 
 
 def estimate_shown(estimate: Estimate, heading: str, *, with_chunks: bool) -> RenderableType:
-    video, expected = estimate.plan.video_info, estimate.expected
+    expected = estimate.expected
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim")
     rows = [
-        ("video", f"{video.width}x{video.height} {video.codec}, {clock(video.duration)}, {video.total_frames} frames"),
+        ("video", _video_told(estimate.plan.video_info)),
         ("chunks", f"{estimate.num_chunks} of up to {estimate.plan.chunk_duration:g} s"),
         ("frames looked at", f"{estimate.num_frames:,}, {estimate.effective_fps:g} per second"),
         ("vision tokens", f"{estimate.visual_tokens:,}"),
@@ -141,11 +137,8 @@ def estimate_shown(estimate: Estimate, heading: str, *, with_chunks: bool) -> Re
     for row in rows:
         table.add_row(*row)
     notes = [Text(note, style="dim") for note in (expected.basis, *estimate.notices)]
-    parts: list[RenderableType] = [
-        Panel(table, title=Text(heading), title_align="left"),
-        Padding(Group(*notes), (0, 2)),
-    ]
-    return Group(*parts, *([_chunks_shown(estimate)] if with_chunks else []))
+    chunks = [_chunks_shown(estimate)] if with_chunks else []
+    return Group(Panel(table, title=Text(heading), title_align="left"), Padding(Group(*notes), (0, 2)), *chunks)
 
 
 def _chunks_shown(estimate: Estimate) -> Table:
@@ -156,6 +149,10 @@ def _chunks_shown(estimate: Estimate) -> Table:
             str(chunk.chunk_index), clock(chunk.start_time), clock(chunk.end_time), str(chunk.num_frames), size
         )
     return table
+
+
+def _video_told(video: VideoInfo) -> str:
+    return f"{video.width}x{video.height} {video.codec}, {clock(video.duration)}, {video.total_frames:,} frames"
 
 
 def _seconds(seconds: float | None) -> str:

@@ -59,10 +59,9 @@ def rendered(results: Sequence[Asked], kind: Format) -> str:
         case Format.MARKDOWN:
             return "\n".join(_markdown(asked) for asked in results)
         case Format.CSV:
-            groups = [
+            return csv_rows(
                 ({"video": asked.video, "prompt": asked.prompt}, answer.timed_results) for asked, answer in answered
-            ]
-            return csv_rows(groups)
+            )
         case Format.SRT:
             return "".join(srt(answer.timed_results) for _, answer in answered[:1])
         case Format.VTT:
@@ -76,11 +75,10 @@ def written(results: Sequence[Asked], kind: Format, output: Path) -> list[Path]:
     if not output.is_dir():
         output.write_text(rendered(results, kind))
         return [output]
-    files = []
+    files: list[Path] = []
+    suffix = next(suffix for suffix, other in SUFFIXES.items() if other == kind)
     for asked in results:
-        file = _unused(
-            output, Path(asked.video).stem, next(end for end, other in SUFFIXES.items() if other == kind), files
-        )
+        file = _unused(output, Path(asked.video).stem, suffix, files)
         file.write_text(rendered([asked], kind))
         files.append(file)
     return files

@@ -28,7 +28,7 @@ def serve(
     config: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[CONFIG]",
+            metavar="CONFIG",
             help=f"What to serve; {CONFIG_NAME} here, or beside the server's packages, where it is not given.",
             show_default=False,
         ),
