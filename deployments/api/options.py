@@ -1,7 +1,9 @@
 """What every dialect lets a client ask for, under the same names."""
 
+import json
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
@@ -31,8 +33,13 @@ StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 def _as_list(value: Any) -> Any:
-    """One text stands for itself."""
-    return [value] if isinstance(value, str) else value
+    """One text stands for itself; a list comes as JSON in a form, whose fields are texts."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        with suppress(ValueError):
+            return json.loads(value)
+    return [value]
 
 
 class AnalysisOptions(BaseModel):
