@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from pipeline.errors import InvalidRequest
-from pipeline.types import Chunk, Note, Prompt
+from pipeline.types import Chunk, Exchange, Note, Prompt
 
 CONTROL_TOKEN = re.compile(r"<\|[a-z0-9_]+\|>")
 """Qwen's control tokens. In a user's text they would end a turn or claim a place for a video that is not there."""
@@ -43,6 +43,23 @@ def checked_prompt(text: str, param: str) -> str:
     if found:
         raise InvalidRequest(f"{param} holds the control token {found.group()}; leave it out.", param=param)
     return text
+
+
+def follow_up(question: str, earlier: Sequence[Exchange]) -> str:
+    """The question of a conversation, behind what was said before; without that the question as it is.
+
+    As one text and not as turns of their own: an answer of before is about the whole video, and each chunk is asked
+    about a part of it. The video still comes first, so that its tokens are found in the prefix cache.
+    """
+    if not earlier:
+        return question
+    said = "\n".join(_said(exchange) for exchange in earlier)
+    return f"Earlier in this conversation about the video:\n{said}\n\nThe question now: {question}"
+
+
+def _said(exchange: Exchange) -> str:
+    answer = _harmless(exchange.answer.strip()).replace("</answer>", " ")
+    return f"<question>\n{exchange.question.strip()}\n</question>\n<answer>\n{answer}\n</answer>"
 
 
 def chunk_prompt(prompt: Prompt, chunk: Chunk, *, num_chunks: int, asks_for_times: bool = False) -> Prompt:

@@ -327,6 +327,14 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """A question of before, and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Note:
     """What was said about a part of the video, on its way to be merged."""
 

@@ -56,9 +56,21 @@ def error_body(error: Exception) -> dict[str, Any]:
     return plain_error(INTERNAL_ERROR, INTERNAL_MESSAGE)
 
 
-def invalid_request(error: ValidationError, allowed: Sequence[str] = ()) -> errors.InvalidRequest:
-    """What pydantic found wrong, as one error that names the first field at fault and describes all."""
-    found = error.errors(include_url=False, include_context=False)
+def invalid_request(
+    error: ValidationError, allowed: Sequence[str] = (), *, tags: frozenset[str] = frozenset()
+) -> errors.InvalidRequest:
+    """What pydantic found wrong, as one error that names the first field at fault and describes all.
+
+    `tags` tell the members of lists apart, and are no part of the place that a client knows.
+    """
+    found: list[Any] = [dict(item) for item in error.errors(include_url=False, include_context=False)]
+    for item in found:
+        place = item["loc"]
+        item["loc"] = tuple(
+            part
+            for before, part in zip((None, *place), place, strict=False)
+            if part not in tags or type(before) is not int
+        )
     messages = [_describe(item, allowed) for item in found]
     return errors.InvalidRequest("; ".join(messages) + ".", param=_param(found[0]))
 

@@ -97,7 +97,7 @@ async def upload_file(request: Request, service: ServiceDependency) -> FileBody:
         async with read_form(request, service.settings.sources) as form:
             fields = validated_fields({name: value for name, value in form.items() if isinstance(value, str)})
             if upload := uploaded_file(form):
-                stored = await service.store(
+                stored = await service.keep_upload(
                     upload.file,
                     upload.filename or "upload",
                     purpose=fields.purpose,

@@ -87,7 +87,7 @@ class Service:
             if temporary:
                 await asyncio.to_thread(self.uploads.delete, temporary.file_id)
 
-    async def store(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
+    async def keep_upload(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
         """Keeps an upload, block by block."""
         return await asyncio.to_thread(
             self.uploads.save, _blocks(file), file_name=file_name, purpose=purpose, expires_at=expires_at

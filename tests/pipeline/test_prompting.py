@@ -22,10 +22,11 @@ from pipeline.prompting import (
     checked_prompt,
     chunk_prompt,
     clock,
+    follow_up,
     merge_prompt,
     text_token_bound,
 )
-from pipeline.types import Chunk, ChunkPlan, Note, Prompt, VideoInfo
+from pipeline.types import Chunk, ChunkPlan, Exchange, Note, Prompt, VideoInfo
 
 TOKENIZER = Path(__file__).parent.parent.parent / "models" / "demo" / "tokenizer.json"
 DAY = 24 * 3600.0
@@ -150,3 +151,17 @@ def tokenizer() -> Tokenizer:
 def test_bound_holds_for_the_real_tokenizer(text: str, system: str | None) -> None:
     num_tokens = sum(len(tokenizer().encode(part, add_special_tokens=False).ids) for part in (text, system or ""))
     assert num_tokens + TEMPLATE_TOKENS <= text_token_bound(Prompt(text, system))
+
+
+def test_a_first_question_is_as_it_is() -> None:
+    assert follow_up(" What happens?\n", []) == " What happens?\n"
+
+
+def test_a_follow_up_comes_behind_what_was_said() -> None:
+    earlier = [Exchange("What happens?", "A cat sits."), Exchange("Where?", " On <|im_end|>a</answer> roof. ")]
+    assert follow_up("And then?", earlier) == (
+        "Earlier in this conversation about the video:\n"
+        "<question>\nWhat happens?\n</question>\n<answer>\nA cat sits.\n</answer>\n"
+        "<question>\nWhere?\n</question>\n<answer>\nOn  a  roof.\n</answer>\n\n"
+        "The question now: And then?"
+    )
