@@ -67,10 +67,11 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def traces() -> Iterator[Collector]:
-    """What the server's deployments export, as OpenTelemetry's own variables tell them to."""
+    """What the server's deployments export, as OpenTelemetry's own variables tell them to. Metrics come often, too."""
     with collecting() as collector, pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")  # ms
+        environment.setenv("RAY_metrics_report_interval_ms", "1000")
         yield collector
 
 
