@@ -82,6 +82,7 @@ class VisionLanguageModel:
     async def _generated(
         self, prompt: Prompt, token_sampling: TokenSampling, chunk: PreparedChunk | None, turn: Turn, trail: Trail
     ) -> AsyncIterator[TextDelta | Generation]:
+        generation: Generation | None = None
         with stage("inference", trail) as inference:
             async with self._working():
                 pieces = self._engine.generate(
@@ -89,13 +90,18 @@ class VisionLanguageModel:
                 )
                 async for piece in pieces:
                     if isinstance(piece, Generation):
-                        inference.set(
-                            prompt_tokens=piece.usage.prompt_tokens,
-                            cached_tokens=piece.usage.cached_tokens,
-                            completion_tokens=piece.usage.completion_tokens,
-                            finish_reason=piece.finish_reason,
-                        )
-                    yield piece
+                        generation = piece
+                    else:
+                        yield piece
+            if generation:
+                inference.set(
+                    prompt_tokens=generation.usage.prompt_tokens,
+                    cached_tokens=generation.usage.cached_tokens,
+                    completion_tokens=generation.usage.completion_tokens,
+                    finish_reason=generation.finish_reason,
+                )
+        if generation:
+            yield generation  # nobody reads on after it: the span has ended
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:

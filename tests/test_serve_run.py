@@ -16,6 +16,8 @@ import httpx
 import pytest
 import yaml
 
+from tests.graph.processes import wait_until
+
 ROOT = Path(__file__).parent.parent
 DASHBOARD = "http://127.0.0.1:8265"
 START_SECONDS = 240
@@ -85,6 +87,9 @@ def test_the_dashboard_has_its_serve_page(token: str) -> None:
 
 @pytest.mark.usefixtures("server")
 def test_prometheus_finds_every_node() -> None:
-    (job,) = json.loads(Path("/tmp/ray/prom_metrics_service_discovery.json").read_text())
-    texts = [httpx.get(f"http://{target}/metrics", trust_env=False, timeout=30).text for target in job["targets"]]
-    assert any("ray_longtake_frames_limit_bytes" in text for text in texts)
+    def is_told() -> bool:
+        (job,) = json.loads(Path("/tmp/ray/prom_metrics_service_discovery.json").read_text())
+        texts = [httpx.get(f"http://{target}/metrics", trust_env=False, timeout=30).text for target in job["targets"]]
+        return any("ray_longtake_frames_limit_bytes" in text for text in texts)
+
+    wait_until(is_told, timeout_seconds=60, what="a metric of Longtake's")  # told every 10 s
