@@ -8,7 +8,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.calls import end_of
 from pipeline.aggregation import Merged, MergeTask, merge_groups
-from pipeline.types import Generation, TextDelta, TokenSampling, TokenUsage, Trail, Turn
+from pipeline.types import NO_TRAIL, Generation, TextDelta, TokenSampling, TokenUsage, Trail, Turn
 
 
 class Aggregator:
@@ -18,7 +18,7 @@ class Aggregator:
         self._engine = vision_language_model.options(stream=True)
 
     async def merge(
-        self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int, turn: Turn, trail: Trail
+        self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Merged]:
         """Yields the answer as it is written, then the whole of it. Raises InvalidRequest, EngineFailed."""
         # Results of one level are prompts of the next: two of them must fit, whatever length the client allows.

@@ -10,7 +10,7 @@ from pipeline.config import SourceSettings, VideoLimits
 from pipeline.isolated_probing import IsolatedProbe
 from pipeline.probing import ProbedVideo
 from pipeline.sources import VideoLibrary
-from pipeline.types import ChunkingRequest, ChunkPlan, TokenBudget, Trail, VideoSource
+from pipeline.types import NO_TRAIL, ChunkingRequest, ChunkPlan, TokenBudget, Trail, VideoSource
 
 PROBED_VIDEOS_KEPT = 32
 """A probed video is 24 bytes a frame: 8 MB for three hours at 30 frames per second."""
@@ -26,7 +26,9 @@ class Chunker:
         self._probe_file = IsolatedProbe()
         self._probed: OrderedDict[str, ProbedVideo] = OrderedDict()
 
-    async def plan(self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget, trail: Trail) -> ChunkPlan:
+    async def plan(
+        self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget, trail: Trail = NO_TRAIL
+    ) -> ChunkPlan:
         """Raises SourceError, VideoError or InvalidRequest for what cannot be analysed."""
         with stage("plan", trail) as planning:
             plan = await asyncio.to_thread(self._plan, source, request, budget)

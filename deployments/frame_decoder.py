@@ -15,7 +15,7 @@ from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_proce
 from pipeline.isolation import GivenUp
 from pipeline.patches import prepared_chunk
 from pipeline.sources import VideoLibrary
-from pipeline.types import Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
+from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
 
 
 class FrameDecoder:
@@ -35,7 +35,9 @@ class FrameDecoder:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
         self._metrics = DecoderMetrics()
 
-    async def decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk, trail: Trail) -> PreparedChunk:
+    async def decode(
+        self, source: VideoSource, video: VideoInfo, chunk: Chunk, trail: Trail = NO_TRAIL
+    ) -> PreparedChunk:
         """The chunk's frames, in patches. The caller hands the reference on and never reads it.
 
         Raises DecodeFailed when no frame can be had, SourceError when the video is gone or is another one by now.

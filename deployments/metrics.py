@@ -199,9 +199,10 @@ class FrameStoreMetrics:
     """Of the decoded frames that one Orchestrator replica has in the object store."""
 
     def __init__(self, in_flight_limit_bytes: int, kept_limit_bytes: int) -> None:
-        limit = Gauge("longtake_frames_limit_bytes", "What decoded frames may take, by what for.", ("use",))
-        limit.set(in_flight_limit_bytes, tags={"use": "in_flight"})
-        limit.set(kept_limit_bytes, tags={"use": "kept"})
+        # Held, although it is never set again: Ray forgets what a metric said when the metric is collected.
+        self._limit = Gauge("longtake_frames_limit_bytes", "What decoded frames may take, by what for.", ("use",))
+        self._limit.set(in_flight_limit_bytes, tags={"use": "in_flight"})
+        self._limit.set(kept_limit_bytes, tags={"use": "kept"})
         self._bytes = Gauge("longtake_frames_bytes", "What decoded frames take, by what for.", ("use",))
         self._hits = Counter("longtake_frame_cache_hits_total", "Chunks whose frames were kept from before.")
         self._misses = Counter("longtake_frame_cache_misses_total", "Chunks that had to be decoded.")

@@ -11,7 +11,7 @@ from deployments.calls import end_of
 from deployments.model_choice import ModelChoice
 from deployments.tracing import stage
 from pipeline.errors import EngineDied
-from pipeline.types import ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Trail, Turn
+from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Trail, Turn
 
 logger = logging.getLogger("ray.serve")
 
@@ -45,20 +45,20 @@ class VisionLanguageModel:
         await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
 
     async def answer(
-        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> ChunkText:
         """What the model says about one chunk. Raises EngineFailed, EngineBusy."""
         return await end_of(self.stream_answer(chunk, prompt, token_sampling, turn, trail))
 
     async def stream_answer(
-        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | ChunkText]:
         """The same, passed on while it is written."""
         async for piece in self._generated(prompt, token_sampling, chunk, turn, trail):
             yield ChunkText(piece, chunk.report) if isinstance(piece, Generation) else piece
 
     async def generate(
-        self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail
+        self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Generation]:
         """Text from text, passed on while it is written. Raises EngineFailed, EngineBusy."""
         async for piece in self._generated(prompt, token_sampling, None, turn, trail):
@@ -82,6 +82,7 @@ class VisionLanguageModel:
     async def _generated(
         self, prompt: Prompt, token_sampling: TokenSampling, chunk: PreparedChunk | None, turn: Turn, trail: Trail
     ) -> AsyncIterator[TextDelta | Generation]:
+        generation: Generation | None = None
         with stage("inference", trail) as inference:
             async with self._working():
                 pieces = self._engine.generate(
@@ -89,13 +90,18 @@ class VisionLanguageModel:
                 )
                 async for piece in pieces:
                     if isinstance(piece, Generation):
-                        inference.set(
-                            prompt_tokens=piece.usage.prompt_tokens,
-                            cached_tokens=piece.usage.cached_tokens,
-                            completion_tokens=piece.usage.completion_tokens,
-                            finish_reason=piece.finish_reason,
-                        )
-                    yield piece
+                        generation = piece
+                    else:
+                        yield piece
+            if generation:
+                inference.set(
+                    prompt_tokens=generation.usage.prompt_tokens,
+                    cached_tokens=generation.usage.cached_tokens,
+                    completion_tokens=generation.usage.completion_tokens,
+                    finish_reason=generation.finish_reason,
+                )
+        if generation:
+            yield generation  # nobody reads on after it: the span has ended
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:

@@ -67,10 +67,12 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def traces() -> Iterator[Collector]:
-    """What the server's deployments export, as OpenTelemetry's own variables tell them to."""
+    """What the server's deployments export, as OpenTelemetry's own variables tell them to. Metrics come often, too."""
     with collecting() as collector, pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        environment.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")  # vLLM's default is another
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")  # ms
+        environment.setenv("RAY_metrics_report_interval_ms", "1000")
         yield collector
 
 
@@ -88,7 +90,8 @@ def server(
         "s3_region": "us-east-1",
         "max_data_url_bytes": 4 * 1024**2,
     }
-    with embedded_server({"sources": sources}) as url:
+    engine_args = {"otlp_traces_endpoint": f"{traces.url}/v1/traces"}
+    with embedded_server({"sources": sources, "engine_args": engine_args}) as url:
         yield url
 
 

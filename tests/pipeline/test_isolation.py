@@ -141,6 +141,19 @@ def test_errors_of_ours_come_through_and_others_by_name_alone(process: IsolatedP
     assert str(caught.value) == "failed with OSError"
 
 
+def test_losses_are_counted_but_not_what_was_given_up(process: IsolatedProcess) -> None:
+    for request in (("exit", 3), ("spin", None), ("raise", OSError())):
+        with pytest.raises(WorkLost):
+            process.call(request, WorkLimits(0.5, LIMITS.memory_bytes))
+    with pytest.raises(WorkLost):
+        process.call(("sleep", 60), WorkLimits(0.1, LIMITS.memory_bytes))
+    work = GivenUp()
+    threading.Timer(0.2, process.give_up, [work]).start()
+    with pytest.raises(WorkAborted):
+        process.call(("sleep", 30), LIMITS, given_up=work)
+    assert process.num_workers_lost == 3  # the worker outlives an error
+
+
 def test_memory_is_shared(process: IsolatedProcess) -> None:
     fd = os.memfd_create("test")
     os.ftruncate(fd, 5)
@@ -189,8 +202,10 @@ def test_the_log_has_an_end(process: IsolatedProcess) -> None:
 
 def test_credentials_stay_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary")
     process = IsolatedProcess(f"{__name__}:FakeWorker")
-    assert process.call(("environment", "AWS_SECRET_ACCESS_KEY"), LIMITS) is None
+    for name in ("AWS_SECRET_ACCESS_KEY", "OTEL_EXPORTER_OTLP_HEADERS"):
+        assert process.call(("environment", name), LIMITS) is None
     process.close()
 
 
