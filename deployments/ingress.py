@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.api import files, health, native, openai
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
+from deployments.api.page import add_page
 from deployments.api.service import Service
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
@@ -23,6 +24,7 @@ def build_http_app() -> FastAPI:
     add_error_handlers(app)
     for dialect in (native, openai, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
+    add_page(app)
     add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest])
     return app
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import ray
@@ -55,6 +55,7 @@ class _Answer:
     finish_reason: str = "stop"
     merge_usage: TokenUsage = field(default_factory=TokenUsage)
     merge_levels: int = 0
+    merge_seconds: float = 0.0
     tokens: tuple[WrittenToken, ...] | None = None
 
 
@@ -177,11 +178,12 @@ class Orchestrator:
         answer = _Answer()
         if run.job.aggregate and any(chunk_answer.text for chunk_answer in answers):
             yield Progress(total, total, merging=True)
+            started = time.perf_counter()
             async for piece in relayed(lambda relay: self._merge(run, answers, relay)):
                 if isinstance(piece, str):
                     yield AnswerDelta(piece)
                 else:
-                    answer = piece
+                    answer = replace(piece, merge_seconds=time.perf_counter() - started)
         yield _done(run, answers, answer)
 
     async def _merge(self, run: _Run, answers: Sequence[ChunkAnswer], relay: TextRelay) -> _Answer:
@@ -226,6 +228,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         coverage=measure_coverage(run.plan, answers),
         usage=sum(chunk_usages, answer.merge_usage),
         merge_levels=answer.merge_levels,
+        merge_seconds=answer.merge_seconds,
         total_seconds=time.perf_counter() - run.started,
     )
 

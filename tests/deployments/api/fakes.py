@@ -76,6 +76,7 @@ def done(
         coverage=COVERAGE,
         usage=TokenUsage(150, 20),
         merge_levels=1,
+        merge_seconds=0.5004,
         total_seconds=6.0004,
     )
 
