@@ -7,14 +7,14 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import files, health, native, openai
+from deployments.api import estimates, files, health, native, openai
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
 from deployments.api.page import add_page
 from deployments.api.service import Service
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
-from pipeline.analysis import AnalysisEvent, AnalysisJob
+from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.sources import open_upload_store
 
 
@@ -22,10 +22,10 @@ def build_http_app() -> FastAPI:
     """All routes. They find the replica's Service through `deployments.api.service`."""
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
     add_error_handlers(app)
-    for dialect in (native, openai, files, health):
+    for dialect in (native, estimates, openai, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
-    add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest])
+    add_documentation(app, bodies=[native.AnalysisRequest, estimates.EstimateRequest, openai.ChatCompletionRequest])
     return app
 
 
@@ -52,6 +52,10 @@ class _OrchestratorHandle:
     def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
         events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(job)
         return events
+
+    async def estimate(self, job: AnalysisJob) -> Estimate:
+        estimate: Estimate = await self._handle.estimate.remote(job)
+        return estimate
 
     async def max_model_len(self) -> int:
         return int(await self._handle.max_model_len.remote())

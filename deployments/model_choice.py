@@ -45,6 +45,8 @@ class ModelChoice:
     """Variables for vLLM, set before it is imported."""
     lora_adapters: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Folders, by the names that clients use."""
+    cites_times: bool = True
+    """Whether it can be asked to write times as [MM:SS]."""
     notice: str | None = None
     """What a user of this model has to know, for every answer."""
 
@@ -100,6 +102,7 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
         engine_args=_engine_args(settings, model, on_gpu) | settings.engine_args,
         environment=_environment(model, on_gpu),
         lora_adapters=settings.lora_adapters,
+        cites_times=not is_demo_model(model),
         notice=DEMO_NOTICE if is_demo_model(model) else None,
     )
 

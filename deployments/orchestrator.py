@@ -20,14 +20,18 @@ from pipeline.analysis import (
     AnalysisJob,
     AnswerDelta,
     ChunkDone,
+    Estimate,
     PlanReady,
     Progress,
 )
-from pipeline.coverage import measure_coverage
+from pipeline.citations import cited, unsupported_notice
+from pipeline.coverage import measure_coverage, planned_coverage
 from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
+from pipeline.rates import MeasuredRates, workload
 from pipeline.scheduling import run_windowed
 from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
+from pipeline.visual_tokens import TEMPORAL_PATCH
 
 logger = logging.getLogger("ray.serve")
 
@@ -84,6 +88,7 @@ class Orchestrator:
         self._aggregator = aggregator.options(stream=True)
         self._settings = settings
         self._num_analyses = 0
+        self._rates = MeasuredRates()
 
     async def max_model_len(self) -> int:
         """The engine's. Raises DeadlineExceeded when there is no engine for too long."""
@@ -96,6 +101,12 @@ class Orchestrator:
     async def check_ready(self) -> None:
         """Raises EngineFailed unless the engine generates."""
         await with_retries(self._engine.check_ready.remote, attempts=1, what="The engine")
+
+    async def estimate(self, job: AnalysisJob) -> Estimate:
+        """What `job` would look at and cost; nothing of it runs. Raises what `analyze` raises up to its plan."""
+        plan = await self._plan(job, await self.max_model_len())
+        work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
+        return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
 
     async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
         """Yields a PlanReady, then a ChunkDone and a Progress for each chunk as it is answered, AnswerDeltas while the
@@ -153,6 +164,7 @@ class Orchestrator:
             if isinstance(piece, str):
                 yield AnswerDelta(piece)
                 continue
+            self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, piece)
             yield ChunkDone(piece)
             yield Progress(1, 1)
             generation = piece.text and piece.text.generation
@@ -166,14 +178,18 @@ class Orchestrator:
     async def _all_chunks(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
         answers: list[ChunkAnswer] = []
         total = len(run.plan.chunks)
+        begun = time.perf_counter()
         async for chunk_answer in run_windowed(
             run.plan.chunks,
             lambda chunk: self._chunks.answer(run.job, run.plan, chunk),
             window=self._settings.chunks_in_flight,
         ):
             answers.append(chunk_answer)
+            chunk = run.plan.chunks[chunk_answer.chunk_index]
+            self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, chunk_answer)
             yield ChunkDone(chunk_answer)
             yield Progress(len(answers), total)
+        self._rates.learn_overlap(answers, time.perf_counter() - begun)
         answers.sort(key=lambda chunk_answer: chunk_answer.chunk_index)
         answer = _Answer()
         if run.job.aggregate and any(chunk_answer.text for chunk_answer in answers):
@@ -194,6 +210,7 @@ class Orchestrator:
             if answer.text
         )
         task = MergeTask(run.job.prompt, run.job.merge_instruction, notes)
+        begun = time.perf_counter()
         try:
             async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
                 merged, _ = await with_retries(
@@ -201,6 +218,7 @@ class Orchestrator:
                 )
         except LongtakeError as error:
             return _Answer(error=error.message)
+        self._rates.learn_merge(len(notes), time.perf_counter() - begun)
         return _Answer(
             text=merged.generation.text,
             finish_reason=merged.generation.finish_reason,
@@ -218,6 +236,10 @@ class Orchestrator:
 
 def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> AnalysisDone:
     chunk_usages = (chunk_answer.text.generation.usage for chunk_answer in answers if chunk_answer.text)
+    coverage = measure_coverage(run.plan, answers)
+    citations = cited(answer.text, answers, step_seconds=TEMPORAL_PATCH / run.plan.planned_fps)
+    if notice := unsupported_notice(citations):
+        coverage = replace(coverage, notices=(*coverage.notices, notice))
     return AnalysisDone(
         plan=run.plan,
         chunk_answers=tuple(answers),
@@ -225,11 +247,12 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         answer_error=answer.error,
         finish_reason=answer.finish_reason,
         tokens=answer.tokens,
-        coverage=measure_coverage(run.plan, answers),
+        coverage=coverage,
         usage=sum(chunk_usages, answer.merge_usage),
         merge_levels=answer.merge_levels,
         merge_seconds=answer.merge_seconds,
         total_seconds=time.perf_counter() - run.started,
+        citations=citations,
     )
 
 

@@ -415,6 +415,21 @@ class ChunkAnswer:
 
 
 @dataclass(frozen=True)
+class Citation:
+    """A time that the answer gives."""
+
+    text: str
+    """As it stands in the answer."""
+    seconds: float
+    chunk_index: int | None
+    """The chunk whose answer supports it; None where none does."""
+
+    @property
+    def is_supported(self) -> bool:
+        return self.chunk_index is not None
+
+
+@dataclass(frozen=True)
 class Coverage:
     """What was really looked at."""
 

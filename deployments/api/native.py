@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
@@ -36,26 +36,34 @@ logger = logging.getLogger("ray.serve")
 router = APIRouter(tags=["analyses"])
 
 
-class AnalysisRequest(AnalysisOptions):
-    """Fields of a JSON body, or of a multipart form that also holds the video as a file."""
+class VideoRequest(AnalysisOptions):
+    """A video, named in a JSON body, or in a multipart form that may hold it as a file; and how to look at it."""
 
-    prompt: str
-    """What to find out about the video."""
     video_url: str | None = None
     """http, https, s3 or data (base64); or a list of images, `data:video/jpeg;base64,` with commas between them."""
     video_path: str | None = None
     """A file on the server, below one of its media roots."""
     file_id: str | None = None
     """An upload to /v1/files."""
+
+
+class AnalysisRequest(VideoRequest):
+    """Fields of `POST /v1/analyses`."""
+
+    prompt: str
+    """What to find out about the video."""
     stream: bool = False
     """Whether to answer with server-sent events as things happen."""
+
+
+RequestT = TypeVar("RequestT", bound=VideoRequest)
 
 
 @router.post("/v1/analyses", response_model=AnalysisBody, openapi_extra=json_or_form_body(AnalysisRequest, "video"))
 async def create_analysis(http_request: Request, service: ServiceDependency) -> Any:
     """Answers a prompt about a video of any length."""
     async with AsyncExitStack() as resources:
-        request, video = await _read(http_request, service.settings.sources, resources)
+        request, video = await read_request(http_request, AnalysisRequest, service.settings.sources, resources)
         service.model.adapter(request.model)  # before an upload is kept
         source = await resources.enter_async_context(service.source(video))
         job = request.job(source, Prompt(request.prompt), service.model)
@@ -76,26 +84,29 @@ async def create_analysis(http_request: Request, service: ServiceDependency) -> 
     raise AssertionError("an analysis ends with AnalysisDone")
 
 
-async def _read(
-    http_request: Request, settings: SourceSettings, resources: AsyncExitStack
-) -> tuple[AnalysisRequest, VideoInput]:
-    """The request and its video; an uploaded file stays open as long as `resources`."""
+async def read_request(
+    http_request: Request, fields: type[RequestT], settings: SourceSettings, resources: AsyncExitStack
+) -> tuple[RequestT, VideoInput]:
+    """The request, which has these fields, and its video; an uploaded file stays open as long as `resources`.
+
+    Raises InvalidRequest, SourceTooLarge.
+    """
     if not is_multipart(http_request):
-        request = _validated(await read_json(http_request, settings))
+        request = _validated(fields, await read_json(http_request, settings))
         return request, _only_video(request, None)
     form = await resources.enter_async_context(read_form(http_request, settings))
-    request = _validated({name: value for name, value in form.items() if isinstance(value, str)})
+    request = _validated(fields, {name: value for name, value in form.items() if isinstance(value, str)})
     return request, _only_video(request, uploaded_file(form))
 
 
-def _validated(fields: dict[str, Any]) -> AnalysisRequest:
+def _validated(fields: type[RequestT], values: dict[str, Any]) -> RequestT:
     try:
-        return AnalysisRequest.model_validate(fields)
+        return fields.model_validate(values)
     except ValidationError as error:
-        raise invalid_request(error, allowed=sorted(AnalysisRequest.model_fields)) from None
+        raise invalid_request(error, allowed=sorted(fields.model_fields)) from None
 
 
-def _only_video(request: AnalysisRequest, upload: UploadFile | None) -> VideoInput:
+def _only_video(request: VideoRequest, upload: UploadFile | None) -> VideoInput:
     video = VideoInput(
         url=request.video_url,
         path=request.video_path,

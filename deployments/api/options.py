@@ -12,7 +12,7 @@ from deployments.model_choice import ModelChoice, RequestDefaults
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
 from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, checked_prompt
+from pipeline.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION, checked_prompt
 from pipeline.types import ChunkingRequest, FrameSampling, Prompt, StoredVideo, TokenSampling, VideoSource
 from pipeline.visual_tokens import (
     DEFAULT_MAX_PIXELS,
@@ -131,7 +131,9 @@ class AnalysisOptions(BaseModel):
         """
         defaults = served.defaults
         checked_prompt(prompt.text, "prompt")
-        instruction = DEFAULT_MERGE_INSTRUCTION
+        # A schema says itself in which form times stand.
+        is_citing = served.cites_times and not (self.response_format and self.response_format.json_format())
+        instruction = CITING_MERGE_INSTRUCTION if is_citing else DEFAULT_MERGE_INSTRUCTION
         if self.aggregation_prompt is not None:
             instruction = checked_prompt(self.aggregation_prompt, "aggregation_prompt")
         token_sampling = replace(self._token_sampling(defaults), adapter=served.adapter(self.model))
@@ -147,6 +149,7 @@ class AnalysisOptions(BaseModel):
             aggregate=self.aggregate,
             merge_instruction=instruction,
             asked_at=time.time(),
+            asks_for_times=served.cites_times and not (chunk_format and chunk_format.json_format()),
             cache_salt=self.cache_salt,
         )
 

@@ -8,6 +8,7 @@ from pipeline.coverage import frames_looked_at
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
+    Citation,
     Coverage,
     DecodeReport,
     TokenLogprob,
@@ -241,6 +242,28 @@ class WrittenTokenBody(LikelyTokenBody):
         return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
 
 
+class CitationBody(Schema):
+    """A time that the answer gives."""
+
+    text: str
+    """As it stands in the answer, which is left as the model wrote it."""
+    time: float
+    """Seconds from the first frame."""
+    supported: bool
+    """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
+    chunk_index: int | None
+    """That chunk."""
+
+    @classmethod
+    def of(cls, citation: Citation) -> "CitationBody":
+        return cls(
+            text=citation.text,
+            time=round(citation.seconds, 3),
+            supported=citation.is_supported,
+            chunk_index=citation.chunk_index,
+        )
+
+
 class AnalysisBody(Schema):
     success: bool
     """Whether at least one chunk was answered; `partial` says whether all were."""
@@ -249,6 +272,8 @@ class AnalysisBody(Schema):
     num_chunks: int
     chunk_results: list[ChunkResultBody]
     aggregated_response: str | None
+    citations: list[CitationBody]
+    """Every time in aggregated_response, in its order."""
     aggregation_error: str | None
     logprobs: list[WrittenTokenBody] | None
     """Of the tokens of aggregated_response, where they were asked for."""
@@ -283,6 +308,7 @@ class AnalysisBody(Schema):
             num_chunks=len(done.plan.chunks),
             chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
             aggregated_response=done.answer,
+            citations=[CitationBody.of(citation) for citation in done.citations],
             aggregation_error=done.answer_error,
             logprobs=written_tokens(done),
             merge_levels=done.merge_levels,

@@ -12,7 +12,7 @@ from ray import serve
 from deployments.calls import deadline
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
-from pipeline.analysis import AnalysisEvent, AnalysisJob
+from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.errors import InvalidRequest, LongtakeError
 from pipeline.frame_lists import DEFAULT_SAMPLE_FPS, frame_list_video
 from pipeline.sources import (
@@ -33,6 +33,8 @@ class OrchestratorClient(Protocol):
     """The Orchestrator, as the routes see it."""
 
     def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]: ...
+
+    async def estimate(self, job: AnalysisJob) -> Estimate: ...
 
     async def max_model_len(self) -> int: ...
 

@@ -13,7 +13,10 @@ from tokenizers import Tokenizer
 
 from pipeline.errors import InvalidRequest
 from pipeline.prompting import (
+    CITING_MERGE_INSTRUCTION,
     CONTROL_TOKEN,
+    DEFAULT_MERGE_INSTRUCTION,
+    OVERLAP_RULE,
     PART_TOKENS,
     TEMPLATE_TOKENS,
     checked_prompt,
@@ -61,9 +64,23 @@ def test_a_part_knows_its_place() -> None:
     assert prompt.system == "Be brief."
 
 
+def test_a_part_may_be_asked_for_times() -> None:
+    plan = plan_of((0, 60), (58, 118))
+    asked, plain = (
+        chunk_prompt(Prompt("What happens?"), plan.chunks[1], num_chunks=2, asks_for_times=asks).text
+        for asks in (True, False)
+    )
+    assert "[MM:SS]" in asked and asked.replace(" Give times as [MM:SS] or [H:MM:SS].", "") == plain
+
+
+def test_both_instructions_know_that_parts_overlap() -> None:
+    assert OVERLAP_RULE in DEFAULT_MERGE_INSTRUCTION and OVERLAP_RULE in CITING_MERGE_INSTRUCTION
+    assert "[MM:SS]" in CITING_MERGE_INSTRUCTION and "[MM:SS]" not in DEFAULT_MERGE_INSTRUCTION
+
+
 def test_the_longest_part_fits_what_the_plan_keeps_for_it() -> None:
     plan = plan_of(*[(DAY - 1, DAY)] * 99_999)
-    prompt = chunk_prompt(Prompt(""), plan.chunks[-1], num_chunks=len(plan.chunks))
+    prompt = chunk_prompt(Prompt(""), plan.chunks[-1], num_chunks=len(plan.chunks), asks_for_times=True)
     assert len(prompt.text.encode()) <= PART_TOKENS
 
 
