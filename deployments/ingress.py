@@ -1,5 +1,8 @@
 """Ingress: HTTP in, events of the Orchestrator out."""
 
+import logging
+import threading
+import time
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
@@ -7,25 +10,33 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import estimates, files, health, native, openai
+from deployments.api import estimates, files, health, native, openai, resumable
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
 from deployments.api.page import add_page
 from deployments.api.service import Service
+from deployments.body_flow import PacedBodies, tell_unless_paced
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
-from pipeline.sources import open_upload_store
+from pipeline.sources import open_resumable_uploads, open_upload_store
+
+logger = logging.getLogger("ray.serve")
+
+SWEEP_SECONDS = 600.0
 
 
 def build_http_app() -> FastAPI:
     """All routes. They find the replica's Service through `deployments.api.service`."""
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
+    app.add_middleware(PacedBodies)
     add_error_handlers(app)
-    for dialect in (native, estimates, openai, files, health):
+    # Of files' routes one would take resumable's.
+    for dialect in (native, estimates, openai, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
-    add_documentation(app, bodies=[native.AnalysisRequest, estimates.EstimateRequest, openai.ChatCompletionRequest])
+    bodies = [native.AnalysisRequest, estimates.EstimateRequest, openai.ChatCompletionRequest, files.FileFields]
+    add_documentation(app, bodies=bodies)
     return app
 
 
@@ -34,12 +45,27 @@ class Ingress:
     """Speaks HTTP. Sees requests and answers, never frames."""
 
     def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
+        tell_unless_paced()
         self.service = Service(
             settings=settings,
             model=choice,
             uploads=open_upload_store(settings.sources),
+            resumable_uploads=open_resumable_uploads(settings.sources),
             orchestrator=_OrchestratorHandle(orchestrator),
         )
+        threading.Thread(target=_sweep_for_ever, args=(self.service,), name="sweep", daemon=True).start()
+
+
+def _sweep_for_ever(service: Service) -> None:
+    """Deletes expired uploads. Each replica does: what another one has deleted already is not there any more."""
+    while True:
+        try:
+            swept = service.uploads.sweep() + service.resumable_uploads.sweep()
+            if swept:
+                logger.info("%d uploads had expired or were given up, and are deleted", swept)
+        except Exception:
+            logger.exception("expired uploads could not be deleted")
+        time.sleep(SWEEP_SECONDS)
 
 
 class _OrchestratorHandle:

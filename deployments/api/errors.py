@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -21,6 +22,8 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.SourceNotFound: 404,
     errors.SourceForbidden: 403,
     errors.SourceTooLarge: 413,
+    errors.UploadStoreFull: 413,
+    errors.UploadConflict: 409,
     errors.SourceUnavailable: 424,
     errors.SourceChanged: 409,
     errors.VideoError: 422,
@@ -45,8 +48,8 @@ def error_body(error: Exception) -> dict[str, Any]:
     """The body for a failure of ours, or for one that nobody expected."""
     error = own_error(error)
     if isinstance(error, errors.LongtakeError):
-        return _body(error.type_name(), error.message, error.param)
-    return _body(INTERNAL_ERROR, INTERNAL_MESSAGE)
+        return plain_error(error.type_name(), error.message, error.param)
+    return plain_error(INTERNAL_ERROR, INTERNAL_MESSAGE)
 
 
 def invalid_request(error: ValidationError, allowed: Sequence[str] = ()) -> errors.InvalidRequest:
@@ -56,30 +59,43 @@ def invalid_request(error: ValidationError, allowed: Sequence[str] = ()) -> erro
     return errors.InvalidRequest("; ".join(messages) + ".", param=_param(found[0]))
 
 
+def error_response(error: errors.LongtakeError) -> JSONResponse:
+    """The whole response for a failure of ours."""
+    own = own_error(error)
+    assert isinstance(own, errors.LongtakeError)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(own, errors.EngineBusy) else None
+    return JSONResponse(error_body(own), STATUS[type(own)], headers)
+
+
+def plain_error(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
+    """The body for what is no exception of ours."""
+    return {"error": {"type": kind, "message": message, "param": param}}
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Makes every failure of `app` answer in this shape."""
 
     @app.exception_handler(errors.LongtakeError)
     async def ours(request: Request, error: errors.LongtakeError) -> JSONResponse:
-        own = own_error(error)
-        assert isinstance(own, errors.LongtakeError)
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(own, errors.EngineBusy) else None
-        return JSONResponse(error_body(own), STATUS[type(own)], headers)
+        return error_response(error)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         kind = "not_found" if error.status_code == 404 else "invalid_request"
         message = f"{request.method} {request.url.path}: {error.detail}. The routes are listed at /docs."
-        return JSONResponse(_body(kind, message), error.status_code)
+        return JSONResponse(plain_error(kind, message), error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    async def parameters(request: Request, error: RequestValidationError) -> JSONResponse:
+        found = error.errors()[0]
+        name = str(found["loc"][-1])
+        message = f"{name} is {found['input']!r:.80}; {found['msg'][0].lower()}{found['msg'][1:]}."
+        return error_response(errors.InvalidRequest(message, param=name))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.exception("%s %s failed", request.method, request.url.path, exc_info=error)
         return JSONResponse(error_body(error), 500)
-
-
-def _body(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
-    return {"error": {"type": kind, "message": message, "param": param}}
 
 
 def _param(item: Any) -> str | None:

@@ -20,7 +20,7 @@ from deployments.embedded import free_port
 from deployments.ingress import build_http_app
 from deployments.model_choice import DEMO_MODEL, choose_model
 from pipeline.config import SourceSettings
-from pipeline.sources import open_upload_store
+from pipeline.sources import open_resumable_uploads, open_upload_store
 from tests.page.fakes import FakeOrchestrator
 from tools.demo_model.scenes import Film, Split, random_film
 from tools.truth.clips import Clip
@@ -68,6 +68,7 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
         settings=settings,
         model=choose_model(settings, num_gpus=0, vllm_has_cuda=False),
         uploads=open_upload_store(settings.sources),
+        resumable_uploads=open_resumable_uploads(settings.sources),
         orchestrator=orchestrator,
     )
     app = build_http_app()
