@@ -17,7 +17,7 @@
  * @property {boolean} isConnected
  */
 
-/** @typedef {"waiting" | "answered" | "damaged" | "failed" | "skipped"} ChunkState */
+/** @typedef {"planned" | "waiting" | "answered" | "damaged" | "failed" | "skipped"} ChunkState */
 
 /**
  * From the server's analysis object.
@@ -98,7 +98,7 @@ export function chunkState(analysis, index) {
  * @param {ChunkState} state
  */
 export function stateWords(state) {
-  return { waiting: "waiting", answered: "answered", damaged: "damaged", failed: "failed", skipped: "not looked at" }[state];
+  return { planned: "planned", waiting: "waiting", answered: "answered", damaged: "damaged", failed: "failed", skipped: "not looked at" }[state];
 }
 
 /**
@@ -106,7 +106,7 @@ export function stateWords(state) {
  * @param {Iterable<any>} results
  */
 export function stageSums(results) {
-  const sums = { decode: 0, queue: 0, inference: 0 };
+  const sums = { queue: 0, decode: 0, inference: 0 };
   for (const result of results) {
     sums.decode += result.decode_seconds;
     sums.queue += result.queue_seconds;

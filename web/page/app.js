@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { apply, fromServer, isUnderWay } from "./analysis.js";
 import { ChunkList } from "./chunks.js";
-import { announce, byId } from "./dom.js";
+import { announce, byId, h } from "./dom.js";
 import { History } from "./history.js";
 import { chosenOptions, clearRange, markOption, watchOptions } from "./options.js";
 import { Player } from "./player.js";
@@ -70,7 +70,8 @@ function draw() {
   chunkList.show(analysis);
   stages.show(analysis);
   thread.show(desk.analyses, desk.shownId);
-  byId("plan-words").textContent = planWords(plan, analysis);
+  byId("plan-words").textContent = planWords(plan);
+  showPlan(analysis ? null : desk.estimate);
   byId("video-facts").textContent = plan ? videoWords(plan.video_info) : "";
   byId("prompt-label").textContent = desk.analyses.length ? "Ask something else about it" : "What do you want to know?";
   byId("timeline-title").parentElement.parentElement.toggleAttribute("data-loading", desk.planning === "loading");
@@ -81,8 +82,8 @@ function videoWords(video) {
   return `${clock(video.duration)} · ${video.width}×${video.height} · ${video.codec} · ${Math.round(video.fps * 100) / 100} frames a second`;
 }
 
-/** @param {any | null} plan @param {import("./analysis.js").Analysis | null} analysis */
-function planWords(plan, analysis) {
+/** @param {any | null} plan */
+function planWords(plan) {
   if (!plan) {
     return {
       none: "",
@@ -93,12 +94,24 @@ function planWords(plan, analysis) {
     }[desk.planning];
   }
   const frames = plan.chunks.reduce((/** @type {number} */ sum, /** @type {any} */ chunk) => sum + chunk.num_frames, 0);
-  const words = [`${plan.num_chunks} ${plan.num_chunks === 1 ? "chunk" : `chunks of ${span(plan.chunk_duration)}`}`, `${frames.toLocaleString()} frames`];
-  if (!analysis && desk.estimate) {
-    words.push(`${desk.estimate.visual_tokens.toLocaleString()} visual tokens`);
-    if (desk.estimate.expected_seconds !== null) words.push(`about ${span(desk.estimate.expected_seconds)}`);
-  }
-  return words.join(" · ");
+  const chunks = plan.num_chunks === 1 ? "1 chunk" : `${plan.num_chunks} chunks of up to ${span(plan.chunk_duration)}`;
+  return `${chunks} · ${frames.toLocaleString("en")} frames`;
+}
+
+/** What asking would take. @param {any | null} estimate */
+function showPlan(estimate) {
+  byId("plan").hidden = !estimate;
+  if (!estimate) return;
+  const expected = estimate.expected_seconds === null ? "not known yet" : `about ${span(estimate.expected_seconds)}`;
+  const figures = [
+    ["Chunks", estimate.num_chunks.toLocaleString("en"), ""],
+    ["Frames", estimate.num_frames.toLocaleString("en"), `${estimate.effective_fps} a second of video`],
+    ["Tokens to read", estimate.prompt_tokens.toLocaleString("en"), `${estimate.visual_tokens.toLocaleString("en")} of them visual`],
+    ["Takes", expected, estimate.expected.basis],
+  ];
+  byId("plan").replaceChildren(
+    ...figures.map(([term, figure, more]) => h("div", {}, h("dt", {}, term), h("dd", {}, figure), more ? h("dd", { class: "facts" }, more) : null)),
+  );
 }
 
 /** @param {import("./source.js").Source} source */
@@ -165,7 +178,7 @@ async function send(source) {
   const [bar, words] = [byId("upload-bar"), byId("upload-words")];
   byId("upload").hidden = false;
   try {
-    const stored = await upload(
+    const fileId = await upload(
       /** @type {File} */ (source.file),
       (share) => {
         bar.value = share;
@@ -173,7 +186,7 @@ async function send(source) {
       },
       signal,
     );
-    Object.assign(source, { fileId: stored.id, fields: { file_id: stored.id } });
+    Object.assign(source, { fileId, fields: { file_id: fileId } });
     announce("Uploaded");
   } finally {
     if (desk.source === source) byId("upload").hidden = true;

@@ -3,14 +3,19 @@
 import { h } from "./dom.js";
 import { clock, mentions, timedLines } from "./times.js";
 
+const SHORT_CHARACTERS = 30;
+
+/** @typedef {{time: number}} Unsupported a time that no chunk's answer bears out */
+
 /**
  * What a model wrote, as elements. Of Markdown it knows lists and **bold**; everything else is shown as it stands.
  * @param {string} text
  * @param {number} durationSeconds of the video: a later time is no link
  * @param {(seconds: number) => void} onSeek
+ * @param {Unsupported[]} [unsupported]
  * @returns {HTMLElement[]}
  */
-export function prose(text, durationSeconds, onSeek) {
+export function prose(text, durationSeconds, onSeek, unsupported = []) {
   /** @type {HTMLElement[]} */
   const blocks = [];
   const list = (/** @type {string} */ name) => {
@@ -19,16 +24,24 @@ export function prose(text, durationSeconds, onSeek) {
     blocks.push(h("ul", { class: name }));
     return blocks.at(-1);
   };
+  const link = (/** @type {number} */ seconds, /** @type {string} */ label) =>
+    unsupported.some((citation) => Math.abs(citation.time - seconds) < 0.05)
+      ? doubtful(timeButton(seconds, label, onSeek))
+      : timeButton(seconds, label, onSeek);
   for (const line of timedLines(text, durationSeconds)) {
     const bullet = line.text.match(/^(?:[-*•]|\d+[.)])\s+(.*)$/s);
     if (line.seconds !== null) {
-      const time = timeButton(line.seconds, clock(line.seconds), onSeek);
-      list("timed")?.append(h("li", {}, time, h("span", {}, ...inline(line.text, durationSeconds, onSeek))));
+      const words = h("span", {}, ...inline(line.text, durationSeconds, link));
+      list("timed")?.append(h("li", {}, link(line.seconds, clock(line.seconds)), words));
     } else if (bullet) {
-      list("bullets")?.append(h("li", {}, ...inline(bullet[1], durationSeconds, onSeek)));
+      list("bullets")?.append(h("li", {}, ...inline(bullet[1], durationSeconds, link)));
     } else {
-      blocks.push(h("p", {}, ...inline(line.text.replace(/^#+\s+/, ""), durationSeconds, onSeek)));
+      blocks.push(h("p", {}, ...inline(line.text.replace(/^#+\s+/, ""), durationSeconds, link)));
     }
+  }
+  for (const block of blocks.filter((block) => block.className === "timed")) {
+    const isShort = [...block.children].every((item) => (item.lastChild?.textContent ?? "").length <= SHORT_CHARACTERS);
+    block.toggleAttribute("data-short", isShort);
   }
   return blocks;
 }
@@ -42,14 +55,27 @@ export function timeButton(seconds, label, onSeek) {
   return h("button", { type: "button", class: "time", title: "Go there in the video", onclick: () => onSeek(seconds) }, label);
 }
 
-/** @param {string} text @param {number} durationSeconds @param {(seconds: number) => void} onSeek @returns {(Node | string)[]} */
-function inline(text, durationSeconds, onSeek) {
+/** @param {HTMLElement} time */
+function doubtful(time) {
+  time.classList.add("is-doubtful");
+  time.title = "No chunk’s answer bears this time out";
+  time.append(h("span", { class: "unseen" }, " (not borne out by a chunk’s answer)"));
+  return time;
+}
+
+/**
+ * @param {string} text
+ * @param {number} durationSeconds
+ * @param {(seconds: number, label: string) => HTMLElement} link
+ * @returns {(Node | string)[]}
+ */
+function inline(text, durationSeconds, link) {
   /** @type {(Node | string)[]} */
   const parts = [];
   let end = 0;
   for (const mention of mentions(text, durationSeconds)) {
     parts.push(...bold(text.slice(end, mention.start)));
-    parts.push(timeButton(mention.seconds, text.slice(mention.start, mention.stop), onSeek));
+    parts.push(link(mention.seconds, text.slice(mention.start, mention.stop)));
     end = mention.stop;
   }
   return [...parts, ...bold(text.slice(end))];

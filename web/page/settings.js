@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 const THEMES = ["system", "light", "dark"];
 
 /** @param {string} name @param {string} otherwise */
-function kept(name, otherwise) {
+export function kept(name, otherwise) {
   try {
     return localStorage.getItem(`longtake.${name}`) ?? otherwise;
   } catch {
@@ -14,11 +14,20 @@ function kept(name, otherwise) {
 }
 
 /** @param {string} name @param {string} value */
-function keep(name, value) {
+export function keep(name, value) {
   try {
     localStorage.setItem(`longtake.${name}`, value);
   } catch {
     // Storage is switched off, or full: it holds until the page is left.
+  }
+}
+
+/** @param {string} name */
+export function forget(name) {
+  try {
+    localStorage.removeItem(`longtake.${name}`);
+  } catch {
+    // Storage is switched off: nothing was kept.
   }
 }
 
@@ -45,5 +54,6 @@ export function nextTheme() {
 function showTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  byId("theme").textContent = `Theme: ${theme}`;
+  byId("theme").textContent = { system: "Auto", light: "Light", dark: "Dark" }[theme] ?? theme;
+  byId("theme").setAttribute("aria-label", `Theme: ${theme}`);
 }

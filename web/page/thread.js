@@ -6,8 +6,6 @@ import { downloadButtons } from "./downloads.js";
 import { prose } from "./prose.js";
 import { clock, span } from "./times.js";
 
-const LATEST_NOTES = 3;
-
 /**
  * @typedef {object} Actions
  * @property {(seconds: number) => void} onSeek
@@ -74,18 +72,18 @@ export class Thread {
     const duration = analysis.plan?.video_info.duration ?? Infinity;
     const parts = isUnderWay(analysis) ? [this._progress(analysis)] : [];
     if (analysis.answer) {
-      const answer = h("div", { class: "prose answer" }, ...prose(analysis.answer, duration, this._actions.onSeek));
+      const unsupported = (analysis.result?.citations ?? []).filter((/** @type {any} */ citation) => !citation.supported);
+      const answer = h("div", { class: "prose answer" }, ...prose(analysis.answer, duration, this._actions.onSeek, unsupported));
       answer.toggleAttribute("data-writing", isUnderWay(analysis));
       return [...parts, answer];
     }
     if (analysis.status === "failed") return [h("p", { class: "problem", role: "alert" }, analysis.problem)];
     if (analysis.status === "cancelled") return [h("p", { class: "facts" }, "Cancelled. What was answered until then stands below.")];
     if (analysis.result) return [h("p", { class: "problem" }, withoutAnswer(analysis.result))];
-    const latest = [...analysis.chunks.values()].filter((result) => result.success).slice(-LATEST_NOTES);
-    const notes = latest.map((result) =>
-      h("div", { class: "note prose" }, ...prose(result.response, duration, this._actions.onSeek)),
-    );
-    return [...parts, ...notes];
+    const latest = [...analysis.chunks.values()].filter((result) => result.success).at(-1);
+    if (!latest) return parts;
+    const head = h("p", { class: "facts" }, `The latest, ${clock(latest.start_time)} to ${clock(latest.end_time)}:`);
+    return [...parts, h("div", { class: "note prose" }, head, ...prose(latest.response, duration, this._actions.onSeek))];
   }
 
   /** @param {import("./analysis.js").Analysis} analysis */

@@ -154,25 +154,42 @@ export class Timeline {
     next.focus();
   }
 
-  /** What the colours mean, in words. @param {any | null} plan @param {import("./analysis.js").Analysis | null} analysis */
+  /**
+   * What the colours mean, in words.
+   * @param {any | null} plan
+   * @param {import("./analysis.js").Analysis | null} analysis
+   */
   _remarks(plan, analysis) {
     if (!plan) return [];
     const coverage = analysis?.result?.coverage;
-    const remarks = [];
-    const at = (/** @type {number} */ seconds) => timeButton(seconds, clock(seconds), this._actions.onSeek);
-    for (const [start, stop] of coverage?.uncovered ?? []) {
-      remarks.push(h("li", { "data-kind": "gap" }, h("b", {}, "Not covered"), " ", at(start), " to ", at(stop)));
-    }
-    for (const result of analysis?.chunks.values() ?? []) {
-      const state = chunkState(analysis, result.chunk_index);
-      if (state !== "failed" && state !== "damaged") continue;
-      const why = state === "failed" ? result.error?.message : damageWords(result);
-      remarks.push(
-        h("li", { "data-kind": state }, h("b", {}, state === "failed" ? "Failed" : "Damaged"), " ", at(result.start_time), ` ${why}`),
-      );
-    }
-    const notices = new Set([...(plan.notices ?? []), ...(coverage?.notices ?? [])]);
-    return [...remarks, ...[...notices].map((notice) => h("li", { "data-kind": "notice" }, notice))];
+    const results = [...(analysis?.chunks.values() ?? [])];
+    const failed = results.filter((result) => chunkState(analysis, result.chunk_index) === "failed");
+    const notices = [...new Set([...(plan.notices ?? []), ...(coverage?.notices ?? [])])];
+    const damaged = results.filter(
+      (result) =>
+        chunkState(analysis, result.chunk_index) === "damaged" &&
+        !notices.some((notice) => notice.startsWith(`Chunk ${result.chunk_index}:`)),
+    );
+    return [
+      ...(coverage?.uncovered ?? []).map((/** @type {[number, number]} */ range) => this._remark("gap", "Not covered", range)),
+      ...failed.map((result) => this._remark("failed", "Failed", [result.start_time, result.end_time], result.error.message)),
+      ...damaged.map((result) => this._remark("damaged", "Damaged", [result.start_time, result.end_time], damageWords(result))),
+      ...notices.map((notice) => this._notice(notice, plan)),
+    ];
+  }
+
+  /** @param {string} kind @param {string} name @param {[number, number]} range in seconds @param {string} [words] */
+  _remark(kind, name, [start, stop], words) {
+    const time = timeButton(start, clock(start), this._actions.onSeek);
+    return h("li", { "data-kind": kind }, h("b", {}, name), " ", time, ` to ${clock(stop)}`, words ? `: ${words}` : "");
+  }
+
+  /** @param {string} notice @param {any} plan */
+  _notice(notice, plan) {
+    const [, index, words] = notice.match(/^Chunk (\d+): (.*)$/s) ?? [];
+    const chunk = plan.chunks[Number(index)];
+    if (!chunk) return h("li", { "data-kind": "notice" }, notice);
+    return this._remark("damaged", "Damaged", [chunk.start_time, chunk.end_time], words);
   }
 }
 
@@ -186,12 +203,11 @@ export function damageWords(result) {
 
 /** @param {HTMLButtonElement} cell @param {any} chunk @param {import("./analysis.js").Analysis | null} analysis */
 function paintCell(cell, chunk, analysis) {
-  const state = analysis ? chunkState(analysis, chunk.chunk_index) : "waiting";
+  const state = analysis ? chunkState(analysis, chunk.chunk_index) : "planned";
   if (cell.dataset.state === state && cell.dataset.of === String(analysis?.id)) return;
   cell.dataset.state = state;
   cell.dataset.of = String(analysis?.id);
-  const words = analysis ? stateWords(state) : "planned";
-  cell.setAttribute("aria-label", `${clock(chunk.start_time)} to ${clock(chunk.end_time)}, ${words}`);
+  cell.setAttribute("aria-label", `${clock(chunk.start_time)} to ${clock(chunk.end_time)}, ${stateWords(state)}`);
   const shown = cell.querySelector(".cell__state");
-  if (shown) shown.textContent = ["failed", "damaged", "skipped"].includes(state) ? words : "";
+  if (shown) shown.textContent = ["failed", "damaged", "skipped"].includes(state) ? stateWords(state) : "";
 }
