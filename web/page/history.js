@@ -1,5 +1,6 @@
 /** Analyses that the server has kept: open again, cancel, delete. */
 
+import { videoName } from "./analysis.js";
 import { deleteAnalysis, isDurable, listAnalyses } from "./api.js";
 import { byId, h } from "./dom.js";
 import { span } from "./times.js";
