@@ -30,7 +30,7 @@ export function fromServer(body) {
     id: body.id,
     status: body.status,
     prompt: body.prompt,
-    video: body.video,
+    video: videoName(body),
     fileId: body.file_id ?? null,
     createdAt: body.created_at ?? null,
     plan: body.plan ?? null,
@@ -41,6 +41,15 @@ export function fromServer(body) {
     problem: body.error?.message ?? null,
     isConnected: true,
   };
+}
+
+/**
+ * What was asked about, as people know it.
+ * @param {any} body the server's analysis object
+ * @returns {string}
+ */
+export function videoName(body) {
+  return body.metadata?.name ?? body.video;
 }
 
 /**

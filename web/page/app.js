@@ -9,7 +9,7 @@ import { chosenOptions, clearRange, markOption, watchOptions } from "./options.j
 import { Player } from "./player.js";
 import { nextTheme, setUpSettings } from "./settings.js";
 import { setUpShortcuts } from "./shortcuts.js";
-import { sourceOf, sourceOfAnalysis, sourceOfFile } from "./source.js";
+import { metadataOf, sourceOf, sourceOfAnalysis, sourceOfFile } from "./source.js";
 import { Stages } from "./stages.js";
 import { Thread, goingWords } from "./thread.js";
 import { Thumbnails } from "./thumbnails.js";
@@ -255,7 +255,7 @@ async function ask(event) {
     if (!source.fields) throw new Error("The server does not tell this video's address any more. Open it again by “Another video”.");
     const request = { ...source.fields, prompt, ...options };
     if (await api.isDurable()) {
-      const analysis = fromServer(await api.createAnalysis(request));
+      const analysis = fromServer(await api.createAnalysis({ ...request, metadata: metadataOf(source) }));
       if (desk.source !== source) return;
       window.history.pushState(null, "", `#${analysis.id}`);
       add(analysis);

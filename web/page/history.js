@@ -60,7 +60,7 @@ export class History {
       "a",
       { href: `#${analysis.id}`, onclick: () => byId("history").close() },
       h("span", { class: "history-list__prompt" }, analysis.prompt),
-      h("span", { class: "facts" }, `${analysis.video} · ${ago(analysis.created_at)}`),
+      h("span", { class: "facts" }, `${videoName(analysis)} · ${ago(analysis.created_at)}`),
     );
     const button = h("button", { type: "button", class: "quiet" }, isUnderWay ? "Cancel" : "Delete");
     button.setAttribute("aria-label", `${button.textContent}: ${analysis.prompt}`);

@@ -34,6 +34,15 @@ export function sourceOf(text, contentAddress) {
 }
 
 /**
+ * What the server is to remember of it beside its id, which says nothing to people.
+ * @param {Source} source
+ * @returns {Record<string, string>}
+ */
+export function metadataOf(source) {
+  return source.fileId ? { name: source.name.slice(0, 500) } : {};
+}
+
+/**
  * @param {File} file
  * @returns {Source}
  */
