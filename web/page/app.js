@@ -105,7 +105,7 @@ function showPlan(estimate) {
   const expected = estimate.expected_seconds === null ? "not known yet" : `about ${span(estimate.expected_seconds)}`;
   const figures = [
     ["Chunks", estimate.num_chunks.toLocaleString("en"), ""],
-    ["Frames", estimate.num_frames.toLocaleString("en"), `${estimate.effective_fps} a second of video`],
+    ["Frames", estimate.num_frames.toLocaleString("en"), `${estimate.effective_fps.toFixed(1)} a second of video`],
     ["Tokens to read", estimate.prompt_tokens.toLocaleString("en"), `${estimate.visual_tokens.toLocaleString("en")} of them visual`],
     ["Takes", expected, estimate.expected.basis],
   ];
@@ -283,6 +283,8 @@ async function ask(event) {
 function add(analysis) {
   desk.analyses.push(analysis);
   desk.shownId = analysis.id;
+  draw();
+  thread.reveal(analysis.id);
   byId("prompt").value = "";
   markOption(null);
   problem("ask-problem", null);

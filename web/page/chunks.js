@@ -59,8 +59,7 @@ export class ChunkList {
 
 /** @param {any} result */
 function cost(result) {
-  const words = [`${result.num_frames} frames`, span(result.processing_time)];
-  if (result.decode_reused) words.push("frames kept from before");
+  const words = [`${result.num_frames} ${result.decode_reused ? "kept frames" : "frames"}`, span(result.processing_time)];
   if (result.attempts > 1) words.push(`${result.attempts} tries`);
   return words.join(" · ");
 }

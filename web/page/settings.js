@@ -54,6 +54,5 @@ export function nextTheme() {
 function showTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  byId("theme").textContent = { system: "Auto", light: "Light", dark: "Dark" }[theme] ?? theme;
-  byId("theme").setAttribute("aria-label", `Theme: ${theme}`);
+  byId("theme-name").textContent = theme;
 }

@@ -40,6 +40,11 @@ export class Thread {
     });
   }
 
+  /** Scrolls to the one that was just asked. @param {string} id */
+  reveal(id) {
+    this._turns.get(id)?.article.scrollIntoView({ block: "nearest" });
+  }
+
   /** @param {import("./analysis.js").Analysis} analysis */
   _added(analysis) {
     const article = h("article", { class: "turn", "data-id": analysis.id });
