@@ -33,6 +33,8 @@ const desk = {
   analyses: [],
   /** @type {string | null} */
   shownId: null,
+  /** Whether a question about it was sent: then its upload is no longer this page's alone. */
+  isAsked: false,
   /** Ends everything that is under way for this video on the page. */
   leaving: new AbortController(),
 };
@@ -117,7 +119,7 @@ function showPlan(estimate) {
 /** @param {import("./source.js").Source} source */
 function putOnDesk(source) {
   leave();
-  Object.assign(desk, { source, estimate: null, planning: "none", analyses: [], shownId: null, leaving: new AbortController() });
+  Object.assign(desk, { source, estimate: null, planning: "none", analyses: [], shownId: null, isAsked: false, leaving: new AbortController() });
   clearRange();
   showView("desk");
   byId("video-name").textContent = source.name;
@@ -135,7 +137,7 @@ function leave() {
   const { source } = desk;
   if (source?.file && source.playable) URL.revokeObjectURL(source.playable);
   // Nobody asked about this upload, and nobody else knows of it.
-  if (source?.file && source.fileId && !desk.analyses.length) api.deleteFile(source.fileId).catch(() => {});
+  if (source?.file && source.fileId && !desk.isAsked) api.deleteFile(source.fileId).catch(() => {});
 }
 
 /** The page as it opens. */
@@ -152,7 +154,6 @@ function start() {
 
 /** @param {"start" | "desk"} view */
 function showView(view) {
-  document.body.dataset.view = view;
   byId("start").hidden = view !== "start";
   byId("desk").hidden = view !== "desk";
   byId("upload").hidden = true;
@@ -254,6 +255,7 @@ async function ask(event) {
     await uploaded;
     if (!source.fields) throw new Error("The server does not tell this video's address any more. Open it again by “Another video”.");
     const request = { ...source.fields, prompt, ...options };
+    desk.isAsked = true;
     if (await api.isDurable()) {
       const analysis = fromServer(await api.createAnalysis({ ...request, metadata: metadataOf(source) }));
       if (desk.source !== source) return;
@@ -461,7 +463,6 @@ function setUp() {
     t: nextTheme,
     "?": () => byId("shortcuts").showModal(),
   });
-  window.addEventListener("hashchange", openHash);
   window.addEventListener("popstate", openHash);
   showModel();
   if (location.hash.startsWith("#analysis-")) openHash();
