@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.api import estimates, files, health, native, openai, resumable
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
+from deployments.api.page import add_page
 from deployments.api.request_spans import RequestSpans, begun_trail
 from deployments.api.service import Service
 from deployments.body_flow import PacedBodies, tell_unless_paced
@@ -34,9 +35,10 @@ def build_http_app() -> FastAPI:
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     app.add_middleware(RequestSpans)
-    # Of the routes of files one would take resumable's.
+    # Of files' routes one would take resumable's.
     for dialect in (native, estimates, openai, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
+    add_page(app)
     bodies: list[type[BaseModel]] = [
         native.AnalysisRequest,
         estimates.EstimateRequest,

@@ -61,6 +61,7 @@ class _Answer:
     finish_reason: str = "stop"
     merge_usage: TokenUsage = field(default_factory=TokenUsage)
     merge_levels: int = 0
+    merge_seconds: float = 0.0
     tokens: tuple[WrittenToken, ...] | None = None
 
 
@@ -200,11 +201,12 @@ class Orchestrator:
         answer = _Answer()
         if run.job.aggregate and any(chunk_answer.text for chunk_answer in answers):
             yield Progress(total, total, merging=True)
+            started = time.perf_counter()
             async for piece in relayed(lambda relay: self._merge(run, answers, relay)):
                 if isinstance(piece, str):
                     yield AnswerDelta(piece)
                 else:
-                    answer = piece
+                    answer = replace(piece, merge_seconds=time.perf_counter() - started)
         yield _done(run, answers, answer)
 
     async def _merge(self, run: _Run, answers: Sequence[ChunkAnswer], relay: TextRelay) -> _Answer:
@@ -259,6 +261,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         coverage=coverage,
         usage=sum(chunk_usages, answer.merge_usage),
         merge_levels=answer.merge_levels,
+        merge_seconds=answer.merge_seconds,
         total_seconds=time.perf_counter() - run.started,
         citations=citations,
     )

@@ -155,6 +155,8 @@ class AnalysisDone:
     coverage: Coverage
     usage: TokenUsage
     merge_levels: int
+    merge_seconds: float
+    """From the last chunk's answer to the merged one; 0 where nothing was merged."""
     total_seconds: float
     citations: tuple[Citation, ...] = ()
     """Every time that the answer gives."""

@@ -121,6 +121,8 @@ class ModelBody(BaseModel):
     parent: str | None = None
     """Of a LoRA adapter: the model that it adapts."""
     max_model_len: int
+    notice: str | None
+    """What one must know about this model."""
 
 
 class ModelListBody(BaseModel):
@@ -338,6 +340,7 @@ async def _model(service: Service, name: str) -> ModelBody:
         created=_STARTED,
         parent=service.model.served_model_name if service.model.adapter(name) else None,
         max_model_len=await service.orchestrator.max_model_len(),
+        notice=service.model.notice,
     )
 
 

@@ -282,6 +282,8 @@ class AnalysisBody(Schema):
     """Of the tokens of aggregated_response, where they were asked for."""
     merge_levels: int
     """How often answers were merged on the way to this one: 0 for a single chunk."""
+    merge_seconds: float
+    """From the last chunk's answer to the merged one."""
     coverage: CoverageBody
     partial: bool
     """Whether a chunk or the merge failed."""
@@ -313,6 +315,7 @@ class AnalysisBody(Schema):
             aggregation_error=done.answer_error,
             logprobs=written_tokens(done),
             merge_levels=done.merge_levels,
+            merge_seconds=round(done.merge_seconds, 3),
             coverage=CoverageBody.of(done.coverage),
             partial=done.is_partial,
             total_successful_chunks=done.num_answered,

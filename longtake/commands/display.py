@@ -94,7 +94,8 @@ def answer_shown(answer: Answer, heading: str) -> RenderableType:
     below = [
         Text(
             f"{coverage.frames_used} frames, {coverage.effective_fps:g} per second; "
-            f"{answer.total_successful_chunks} of {answer.num_chunks} chunks; {answer.total_processing_time:.1f} s for {clock(video.duration)} of video; "
+            f"{answer.total_successful_chunks} of {answer.num_chunks} chunks; "
+            f"{answer.total_processing_time:.1f} s for {clock(video.duration)} of video; "
             f"{answer.model}",
             style="dim",
         )

@@ -80,6 +80,7 @@ def done(
         coverage=COVERAGE,
         usage=TokenUsage(150, 20),
         merge_levels=1,
+        merge_seconds=0.5004,
         total_seconds=6.0004,
         citations=(Citation("[00:05]", 5.0, 0), Citation("1.2", 1.2004, None)),
     )

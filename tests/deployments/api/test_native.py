@@ -113,6 +113,7 @@ ANALYSIS = {
     "aggregation_error": None,
     "logprobs": None,
     "merge_levels": 1,
+    "merge_seconds": 0.5,
     "coverage": {
         "requested_fps": 2.0,
         "effective_fps": 0.05,

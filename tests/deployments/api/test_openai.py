@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from openai.types.chat import ChatCompletionMessage
 
 from deployments.api.openai import ChatCompletionRequest
+from deployments.model_choice import DEMO_NOTICE
 from pipeline import errors
 from pipeline.analysis import AnswerDelta, PlanReady
 from pipeline.prompting import follow_up
@@ -469,7 +470,7 @@ def test_models(client: TestClient) -> None:
     assert listed["object"] == "list"
     assert [client.get(f"/v1/models/{model['id']}").json() for model in listed["data"]] == listed["data"]
     assert all(isinstance(model.pop("created"), int) for model in listed["data"])
-    common = {"object": "model", "owned_by": "longtake", "max_model_len": MODEL_LEN}
+    common = {"object": "model", "owned_by": "longtake", "max_model_len": MODEL_LEN, "notice": DEMO_NOTICE}
     assert listed["data"] == [
         {"id": "longtake-demo", "parent": None, **common},
         {"id": "sports", "parent": "longtake-demo", **common},
