@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -69,6 +70,13 @@ def add_error_handlers(app: FastAPI) -> None:
         assert isinstance(own, errors.LongtakeError)
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(own, errors.EngineBusy) else None
         return JSONResponse(error_body(own), STATUS[type(own)], headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def parameters(request: Request, error: RequestValidationError) -> JSONResponse:
+        found = error.errors()[0]
+        name = str(found["loc"][-1])
+        message = f"{name} is {found['input']!r:.80}; {found['msg'][0].lower()}{found['msg'][1:]}."
+        return JSONResponse(error_body(errors.InvalidRequest(message, param=name)), 400)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

@@ -8,7 +8,7 @@ from pipeline.sources.library import VideoLibrary
 from pipeline.sources.s3_objects import s3_client
 from pipeline.sources.stored_files import StoredFile, UploadStore
 from pipeline.sources.uploads import open_upload_store
-from pipeline.sources.urls import DataUrl, decode_data_url, decode_frame_list, parse_video_url
+from pipeline.sources.urls import DataUrl, decode_data_url, decode_frame_list, parse_video_url, public_name
 
 __all__ = [
     "DataUrl",
@@ -20,5 +20,6 @@ __all__ = [
     "decode_frame_list",
     "open_upload_store",
     "parse_video_url",
+    "public_name",
     "s3_client",
 ]
