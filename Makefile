@@ -15,7 +15,7 @@ COMPILE := .uv/bin/uv pip compile -q --python-version 3.11 --override requiremen
 	--no-annotate --custom-compile-command "make requirements"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow truth truth-mutations bench-decode bench-engine bench-graph bench-gpu train-demo-model check format requirements clean
+.PHONY: help setup demo serve test test-slow test-services truth truth-mutations bench-decode bench-engine bench-graph bench-gpu train-demo-model check format requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +30,13 @@ serve: setup  ## start the server of serve_config.yaml
 	$(BIN)/serve run serve_config.yaml
 
 test: setup  ## run the tests
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not services"
 
 test-slow: setup  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+test-services: setup  ## run the tests that kill the whole server, and those against other real servers
+	$(BIN)/python -m pytest -m services
 
 truth: setup  ## measure how true the embedded model's answers are, on films it never saw
 	@$(BIN)/python -m tools.truth

@@ -10,15 +10,17 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import files, health, native, openai, resumable
+from deployments.api import files, health, native, openai, resumable, stored
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
+from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service
 from deployments.body_flow import PacedBodies, tell_unless_paced
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisEvent, AnalysisJob
 from pipeline.sources import open_resumable_uploads, open_upload_store
+from pipeline.store import open_store
 
 logger = logging.getLogger("ray.serve")
 
@@ -30,7 +32,8 @@ def build_http_app() -> FastAPI:
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
-    for dialect in (native, openai, resumable, files, health):  # of files' routes one would take resumable's
+    # One of the routes of files would take those of resumable.
+    for dialect in (native, stored, openai, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest, files.FileFields])
     return app
@@ -40,14 +43,20 @@ def build_http_app() -> FastAPI:
 class Ingress:
     """Speaks HTTP. Sees requests and answers, never frames."""
 
-    def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
+    def __init__(
+        self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
+    ) -> None:
         tell_unless_paced()
+        store = open_store(settings.store)
         self.service = Service(
             settings=settings,
             model=choice,
             uploads=open_upload_store(settings.sources),
             resumable_uploads=open_resumable_uploads(settings.sources),
             orchestrator=_OrchestratorHandle(orchestrator),
+            analysis_store=store,
+            feeds=EventFeeds(store),
+            wake_runner=runner.wake.remote,
         )
         threading.Thread(target=_sweep_for_ever, args=(self.service,), name="sweep", daemon=True).start()
 
