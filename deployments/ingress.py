@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import files, health, native, openai, resumable, stored
+from deployments.api import files, health, native, openai, resumable, runpod, stored
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
 from deployments.api.event_feeds import EventFeeds
@@ -33,9 +33,11 @@ def build_http_app() -> FastAPI:
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     # One of the routes of files would take those of resumable.
-    for dialect in (native, stored, openai, resumable, files, health):
+    for dialect in (native, stored, openai, runpod, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
-    add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest, files.FileFields])
+    add_documentation(
+        app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest, runpod.JobRequest, files.FileFields]
+    )
     return app
 
 

@@ -169,6 +169,14 @@ class AnalysisToStore:
 
 async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
     """Answers 202 with an analysis that waits for its turn, or with the one that the key stands for."""
+    record = await keep_analysis(asked, idempotency_key, service)
+    body = await _object(record, service)
+    location = f"/v1/analyses/{record.analysis_id}"
+    return JSONResponse(body.model_dump(mode="json"), 202, {"Location": location})
+
+
+async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> AnalysisRecord:
+    """An analysis that waits for its turn, or the one that the key stands for."""
     if asked.webhook_url is not None:
         checked_webhook_url(asked.webhook_url, service.settings.store)
     idempotency = await _idempotency(asked, idempotency_key)
@@ -188,9 +196,7 @@ async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, se
         if is_new:
             undo.pop_all()
             service.wake_runner()
-    body = await _object(record, service)
-    location = f"/v1/analyses/{record.analysis_id}"
-    return JSONResponse(body.model_dump(mode="json"), 202, {"Location": location})
+    return record
 
 
 @router.get("/v1/analyses")
