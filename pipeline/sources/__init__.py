@@ -4,22 +4,33 @@ Everything here is synchronous; callers run it in threads.
 """
 
 from pipeline.sources.copies import LocalCopy
+from pipeline.sources.http_posts import PostFailed, post
 from pipeline.sources.library import VideoLibrary
 from pipeline.sources.s3_objects import s3_client
 from pipeline.sources.stored_files import StoredFile, UploadStore
 from pipeline.sources.uploads import open_upload_store
-from pipeline.sources.urls import DataUrl, decode_data_url, decode_frame_list, parse_video_url, public_name
+from pipeline.sources.urls import (
+    DataUrl,
+    check_http_url,
+    decode_data_url,
+    decode_frame_list,
+    parse_video_url,
+    public_name,
+)
 
 __all__ = [
     "DataUrl",
     "LocalCopy",
+    "PostFailed",
     "StoredFile",
     "UploadStore",
     "VideoLibrary",
+    "check_http_url",
     "decode_data_url",
     "decode_frame_list",
     "open_upload_store",
     "parse_video_url",
+    "post",
     "public_name",
     "s3_client",
 ]
