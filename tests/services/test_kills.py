@@ -95,7 +95,8 @@ def test_kills_at_random_moments(folder: Path) -> None:
             undisturbed = until_ended(http, ask(http, "undisturbed"))
             took_seconds = time.monotonic() - started
         expected = told(undisturbed["result"])
-        assert undisturbed["progress"]["num_chunks"] == NUM_CHUNKS
+        num_chunks = undisturbed["progress"]["num_chunks"]
+        assert num_chunks >= NUM_CHUNKS  # chunks start at key frames
         for turn in range(NUM_KILLS):
             with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
                 asked = ask(http, f"kill {turn}")
@@ -112,7 +113,7 @@ def test_kills_at_random_moments(folder: Path) -> None:
             assert told(after["result"]) == expected
             assert [number for number, _ in heard] == list(range(1, len(heard) + 1))
             names = [name for _, name in heard]
-            assert (names.count("plan"), names.count("chunk"), names.count("answer")) == (1, NUM_CHUNKS, 1)
+            assert (names.count("plan"), names.count("chunk"), names.count("answer")) == (1, num_chunks, 1)
             for chunk in after["result"]["chunk_results"]:  # what was kept is not computed again, at most what was not
                 was_kept = chunk["chunk_index"] in kept
                 assert not was_kept or chunk["processing_time"] == round(kept[chunk["chunk_index"]], 3)
