@@ -33,9 +33,9 @@ test: setup  ## run the tests
 	$(BIN)/python -m pytest -m "not slow and not gpu and not services"
 
 test-slow: setup  ## run the tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -m "slow and not gpu and not services"
 
-test-services: setup  ## run the tests that kill the whole server, and those against other real servers
+test-services: setup  ## run the tests that need Chromium, PostgreSQL or another service of the machine
 	$(BIN)/python -m pytest -m services
 
 truth: setup  ## measure how true the embedded model's answers are, on films it never saw

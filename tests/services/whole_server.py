@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -25,13 +27,15 @@ class WholeServer:
     """Started when it is made; `kill` leaves nothing of it but what it stored."""
 
     def __init__(self, folder: Path) -> None:
+        # Ray's sockets lie below it, and their paths have at most 107 bytes: pytest's folders are too deep.
+        self._temp_dir = tempfile.mkdtemp(prefix="lt-")
         self._log = (folder / "server.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", __spec__.name, str(folder)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": self._temp_dir},
             text=True,
         )
         watchdog = threading.Timer(START_SECONDS, self.kill)
@@ -53,6 +57,7 @@ class WholeServer:
         self._process.wait()
         psutil.wait_procs(tree[1:], timeout=30)
         self._log.close()
+        shutil.rmtree(self._temp_dir, ignore_errors=True)
 
 
 def _serve(folder: Path) -> None:
