@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import estimates, files, health, native, openai, resumable
+from deployments.api import estimates, files, health, native, openai, resumable, runpod, stored
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
+from deployments.api.event_feeds import EventFeeds
 from deployments.api.page import add_page
 from deployments.api.request_spans import RequestSpans, begun_trail
 from deployments.api.service import Service
@@ -23,6 +24,7 @@ from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.sources import open_resumable_uploads, open_upload_store
+from pipeline.store import open_store
 
 logger = logging.getLogger("ray.serve")
 
@@ -35,14 +37,15 @@ def build_http_app() -> FastAPI:
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     app.add_middleware(RequestSpans)
-    # Of files' routes one would take resumable's.
-    for dialect in (native, estimates, openai, resumable, files, health):
+    # One of the routes of files would take those of resumable.
+    for dialect in (native, stored, estimates, openai, runpod, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
     bodies: list[type[BaseModel]] = [
         native.AnalysisRequest,
         estimates.EstimateRequest,
         openai.ChatCompletionRequest,
+        runpod.JobRequest,
         files.FileFields,
     ]
     add_documentation(app, bodies=bodies)
@@ -53,14 +56,20 @@ def build_http_app() -> FastAPI:
 class Ingress:
     """Speaks HTTP. Sees requests and answers, never frames."""
 
-    def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
+    def __init__(
+        self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
+    ) -> None:
         tell_unless_paced()
+        store = open_store(settings.store)
         self.service = Service(
             settings=settings,
             model=choice,
             uploads=open_upload_store(settings.sources),
             resumable_uploads=open_resumable_uploads(settings.sources),
             orchestrator=_OrchestratorHandle(orchestrator),
+            analysis_store=store,
+            feeds=EventFeeds(store),
+            wake_runner=runner.wake.remote,
         )
         threading.Thread(target=_sweep_for_ever, args=(self.service,), name="sweep", daemon=True).start()
 

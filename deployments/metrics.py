@@ -214,6 +214,9 @@ class _ChunkMetrics:
         self._inference_seconds = Histogram("longtake_inference_seconds", "The engine's answer to a chunk.", SECONDS)
 
     def count(self, answer: ChunkAnswer) -> None:
+        if answer.is_reused:
+            self._chunks.inc(tags={"outcome": "reused"})
+            return
         self._chunks.inc(tags={"outcome": "answered" if answer.text else "failed"})
         self._chunk_seconds.observe(answer.processing_seconds)
         _add(self._retries, answer.attempts - 1)

@@ -3,6 +3,8 @@
 Everything here is synchronous; callers run it in threads.
 """
 
+from pipeline.store.answers import answer_key
+from pipeline.store.ending import LAST_EVENTS, EventNames
 from pipeline.store.opening import AnalysisStore, open_store
 from pipeline.store.records import (
     AnalysisAbout,
@@ -20,6 +22,7 @@ from pipeline.store.records import (
 )
 
 __all__ = [
+    "LAST_EVENTS",
     "AnalysisAbout",
     "AnalysisPage",
     "AnalysisRecord",
@@ -27,11 +30,13 @@ __all__ = [
     "AnalysisStore",
     "ClaimedRun",
     "DueWebhook",
+    "EventNames",
     "IdempotencyKey",
     "NewAnalysis",
     "NewEvent",
     "Progress",
     "StoredEvent",
     "StoredJob",
+    "answer_key",
     "open_store",
 ]

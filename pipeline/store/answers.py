@@ -52,7 +52,7 @@ class Answers:
         self._database = database
         self._clock = clock
 
-    def find(self, key: str, run: StoredRun) -> ChunkAnswer | None:
+    def find(self, key: str, chunk_index: int, run: StoredRun) -> ChunkAnswer | None:
         """As an earlier run of the analysis had it, else as another analysis did, which it then says.
 
         Raises LeaseLost, so that a run whose runner is gone begins no further chunk.
@@ -70,7 +70,7 @@ class Answers:
             row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        answer = DOCUMENTS.load(row.answer)
+        answer = replace(DOCUMENTS.load(row.answer), chunk_index=chunk_index)  # in another plan it may have had another
         return answer if row.analysis_id == run.analysis_id else answer.reused()
 
     def keep(self, key: str, run: StoredRun, answer: ChunkAnswer) -> None:

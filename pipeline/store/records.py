@@ -121,7 +121,8 @@ class ClaimedRun:
     """In a row that told nothing new, this one included."""
     told_plan: bool
     told_chunks: frozenset[int]
-    told_progress: Progress | None
+    failed_chunks: frozenset[int]
+    """Of those."""
     told_text: str
     """Of the answer."""
 

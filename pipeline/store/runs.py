@@ -149,7 +149,9 @@ def _claimed(connection: sa.Connection, row: sa.Row[Any], lease: str) -> Claimed
     told = connection.execute(
         sa.select(EVENTS.c.name, EVENTS.c.body).where(EVENTS.c.analysis_id == row.id).order_by(EVENTS.c.number)
     ).all()
-    chunks = [json.loads(body)["chunk_index"] for name, body in told if name == EventNames.CHUNK]
+    chunks = {
+        body["chunk_index"]: body for body in (json.loads(body) for name, body in told if name == EventNames.CHUNK)
+    }
     return ClaimedRun(
         record=record_of(row),
         job=JOBS.load(row.job),
@@ -157,6 +159,6 @@ def _claimed(connection: sa.Connection, row: sa.Row[Any], lease: str) -> Claimed
         attempts=row.attempts,
         told_plan=any(name == EventNames.PLAN for name, _ in told),
         told_chunks=frozenset(chunks),
-        told_progress=Progress(row.chunks_done, row.num_chunks) if row.num_chunks is not None else None,
+        failed_chunks=frozenset(index for index, body in chunks.items() if not body["success"]),
         told_text="".join(json.loads(body)["text"] for name, body in told if name == EventNames.DELTA),
     )

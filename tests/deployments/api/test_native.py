@@ -771,7 +771,7 @@ def test_a_failure_in_another_replica(client: TestClient, orchestrator: FakeOrch
 
 def test_unknown_routes_and_methods(client: TestClient) -> None:
     assert error_of(client.get("/v1/analysis"), 404)["type"] == "not_found"
-    error = error_of(client.get(ROUTE), 405)
+    error = error_of(client.put(ROUTE), 405)
     assert (error["type"], error["param"]) == ("invalid_request", None)
 
 

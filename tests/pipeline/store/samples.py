@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -95,8 +96,8 @@ def new(number: int = 0, *, model: str = MODEL, **fields: object) -> NewAnalysis
     return NewAnalysis(about, model, stored, **fields)  # type: ignore[arg-type]
 
 
-def chunk_event(index: int) -> NewEvent:
-    return NewEvent("chunk", f'{{"chunk_index": {index}}}')
+def chunk_event(index: int, *, success: bool = True) -> NewEvent:
+    return NewEvent("chunk", json.dumps({"chunk_index": index, "success": success}))
 
 
 ANSWER_EVENT = NewEvent("answer", '{"text": "A cat."}')

@@ -66,33 +66,39 @@ def test_what_does_not_is_not() -> None:
 
 def test_a_later_run_finds_it_as_it_was(store: AnalysisStore, clock: FakeClock) -> None:
     run = run_of(store)
-    assert store.answers.find(KEY, run) is None
+    assert store.answers.find(KEY, 1, run) is None
     store.answers.keep(KEY, run, ANSWER)
     clock.now += 11
     later = store.runs.claim([MODEL])
     assert later
-    assert store.answers.find(KEY, later.run) == ANSWER
+    assert store.answers.find(KEY, 1, later.run) == ANSWER
     with pytest.raises(LeaseLost):
-        store.answers.find(KEY, run)
+        store.answers.find(KEY, 1, run)
 
 
 def test_another_analysis_says_that_it_took_it(store: AnalysisStore) -> None:
     store.answers.keep(KEY, run_of(store), ANSWER)
     another = run_of(store)
-    found = store.answers.find(KEY, another)
+    found = store.answers.find(KEY, 1, another)
     assert found == ANSWER.reused() != ANSWER
     assert found.text and found.text.generation.text == "A cat sits."
     assert (found.processing_seconds, found.text.generation.inference_seconds, found.queue_seconds) == (0, 0, 0)
     own = replace(ANSWER, attempts=1)
     store.answers.keep(KEY, another, own)
-    assert store.answers.find(KEY, another) == own
+    assert store.answers.find(KEY, 1, another) == own
+
+
+def test_its_place_is_that_of_the_plan_at_hand(store: AnalysisStore) -> None:
+    store.answers.keep(KEY, run_of(store), ANSWER)
+    found = store.answers.find(KEY, 7, run_of(store))
+    assert found and found.chunk_index == 7
 
 
 def test_the_first_one_stays(store: AnalysisStore) -> None:
     run = run_of(store)
     store.answers.keep(KEY, run, ANSWER)
     store.answers.keep(KEY, run, replace(ANSWER, attempts=4))
-    assert store.answers.find(KEY, run) == ANSWER
+    assert store.answers.find(KEY, 1, run) == ANSWER
 
 
 def test_it_goes_with_its_analysis(store: AnalysisStore) -> None:
@@ -101,4 +107,4 @@ def test_it_goes_with_its_analysis(store: AnalysisStore) -> None:
     store.analyses.cancel(run.analysis_id)
     store.analyses.delete(run.analysis_id)
     store.answers.keep(KEY, run, ANSWER)
-    assert store.answers.find(KEY, another) is None
+    assert store.answers.find(KEY, 1, another) is None

@@ -26,7 +26,7 @@ def test_results_expire(store: AnalysisStore, clock: FakeClock) -> None:
         store.analyses.get(analysis_id)
     store.analyses.create(new())
     another = store.runs.claim([MODEL])
-    assert another and store.answers.find("key", another.run) is None
+    assert another and store.answers.find("key", 1, another.run) is None
 
 
 def test_expired_ones_go_in_batches(store: AnalysisStore, clock: FakeClock) -> None:
