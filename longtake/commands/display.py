@@ -34,7 +34,7 @@ class Stages:
     def uploaded(self, sent: int, total: int) -> None:
         if self._upload is None:
             self._progress.update(self._plan, visible=False)
-            self._upload = self._progress.add_task("upload", total=total)
+            self._upload = self._progress.add_task("upload", total=total, told="")
         self._progress.update(self._upload, completed=sent, told=f"{sent / 1e6:.1f} of {total / 1e6:.1f} MB")
         if sent == total:
             self._progress.update(self._plan, visible=True)
@@ -94,8 +94,8 @@ def answer_shown(answer: Answer, heading: str) -> RenderableType:
     below = [
         Text(
             f"{coverage.frames_used} frames, {coverage.effective_fps:g} per second; "
-            f"{answer.total_successful_chunks} of {answer.num_chunks} chunks; {answer.total_processing_time:.1f} s for {clock(video.duration)} of video; "
-            f"{answer.model}",
+            f"{answer.total_successful_chunks} of {answer.num_chunks} chunks; "
+            f"{answer.total_processing_time:.1f} s for {clock(video.duration)} of video; {answer.model}",
             style="dim",
         )
     ]
