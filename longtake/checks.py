@@ -75,12 +75,11 @@ def server_findings() -> Iterator[Finding]:
 
 def remote_findings(base_url: str) -> Iterator[Finding]:
     """Whether a server answers there, and works."""
-    what = f"server {base_url}"
     with Longtake(base_url) as client:
         try:
-            yield Finding(what, Verdict.OK, f"ready, with {client.check_ready()}")
+            yield Finding("server", Verdict.OK, f"{base_url} is ready, with {client.check_ready()}")
         except ServerError as error:
-            yield Finding(what, Verdict.MISSING, error.type.replace("_", " "), str(error))
+            yield Finding("server", Verdict.MISSING, f"{base_url}: {error.type.replace('_', ' ')}", str(error))
 
 
 def is_port_free(port: int, host: str = "127.0.0.1") -> bool:

@@ -238,7 +238,7 @@ def test_serve_needs_a_configuration_and_a_port(server: str) -> None:
 
 def test_doctor_of_a_server(server: str, orchestrator: FakeOrchestrator) -> None:
     finished = run("doctor", "--server", server)
-    assert finished.returncode == 0 and "ready, with longtake-demo" in finished.stdout
+    assert finished.returncode == 0 and "is ready, with longtake-demo" in finished.stdout
     orchestrator.ready_error = errors.EngineFailed("No token came.")
     finished = run("doctor", "--server", server)
     assert finished.returncode == 1 and "No token came." in finished.stdout
