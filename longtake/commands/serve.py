@@ -111,8 +111,8 @@ def _configured(
 def _run(command: list[str]) -> int:
     """Its exit status; 0 where it was asked to end.
 
-    Ctrl-C and SIGTERM reach it as one SIGINT, on which Ray Serve ends in order; of SIGTERM it would abort. So it is in a
-    session of its own, out of the terminal's reach.
+    Ctrl-C and SIGTERM reach it as one SIGINT, on which Ray Serve ends in order; of SIGTERM it would abort. So it is in
+    a session of its own, out of the terminal's reach.
     """
     is_ended = False
 

@@ -312,3 +312,31 @@ def test_times(text: str, seconds: float) -> None:
 def test_any_field_may_be_set() -> None:
     options = options_of(["temperature=0.2", "aggregation_prompt=Sing.", "logprobs=true"], fps=1.0, nframes=None)
     assert options == {"fps": 1.0, "temperature": 0.2, "aggregation_prompt": "Sing.", "logprobs": True}
+
+
+ENDED_IN_ORDER = """
+import sys, time
+print("up", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.5)  # a second signal would break this off
+    print("ended in order", flush=True)
+sys.exit(1)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_serve_ends_in_order(number: signal.Signals, is_ignored: bool) -> None:
+    """Also where a script started it in the background, with SIGINT ignored."""
+    ignore = "signal.signal(signal.SIGINT, signal.SIG_IGN); " if is_ignored else ""
+    code = f"import signal, sys; {ignore}from longtake.commands.serve import _run; sys.exit(_run(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, sys.executable, "-c", ENDED_IN_ORDER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        time.sleep(0.2)
+        process.send_signal(number)
+        told, _ = process.communicate(timeout=30)
+    assert (told, process.returncode) == ("ended in order\n", 0)
