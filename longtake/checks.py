@@ -29,7 +29,11 @@ LEAST_DISK_BYTES = 10 * 1024**3
 """For uploads, what is read of remote videos, and what Ray spills."""
 LEAST_WEIGHTS_BYTES = 1024**2
 """A file of weights that is smaller is a pointer of Git LFS."""
-PORTS = {8000: "the server's own", 8265: "Ray's dashboard"}
+PORTS = {
+    8000: ("the server's own", "a server may run already; another takes: longtake serve --port …"),
+    8265: ("Ray's dashboard", "a Ray may run already, and another takes the next port"),
+}
+"""Whose they are, and what it means where they are taken."""
 TRY_TIMEOUT_SECONDS = 120.0
 
 
@@ -68,7 +72,7 @@ def server_findings() -> Iterator[Finding]:
     yield _torchcodec(setup)
     yield _gpu()
     yield _shared_memory()
-    yield from (_port(port, whose) for port, whose in PORTS.items())
+    yield from (_port(port, *told) for port, told in PORTS.items())
     yield _disk(Path(tempfile.gettempdir()))
     yield from _checkout(setup)
 
@@ -153,12 +157,10 @@ def _shared_memory() -> Finding:
     return Finding("shared memory", verdict, f"{_gib(free)} free in /dev/shm", remedy)
 
 
-def _port(port: int, whose: str) -> Finding:
+def _port(port: int, whose: str, remedy: str) -> Finding:
     if is_port_free(port):
         return Finding(f"port {port}", Verdict.OK, f"free ({whose})")
-    return Finding(
-        f"port {port}", Verdict.NOTE, f"taken ({whose})", "a server may run already; longtake serve --port …"
-    )
+    return Finding(f"port {port}", Verdict.NOTE, f"taken ({whose})", remedy)
 
 
 def _disk(folder: Path) -> Finding:
@@ -183,7 +185,7 @@ def _checkout(setup: str) -> Iterator[Finding]:
     if size >= LEAST_WEIGHTS_BYTES:
         yield Finding("embedded model", Verdict.OK, f"{size / 1e6:.0f} MB in {weights[0].parent}")
     else:
-        yield Finding("embedded model", Verdict.MISSING, "no weights in models/demo", f"git lfs pull; or {clone}")
+        yield Finding("embedded model", Verdict.MISSING, "no weights in models/demo", clone)
 
 
 def _tried(command: list[str]) -> str | None:
