@@ -10,6 +10,7 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.aggregator import Aggregator
+from deployments.analysis_runner import AnalysisRunner
 from deployments.chunker import Chunker
 from deployments.config import AppSettings
 from deployments.frame_decoder import FrameDecoder
@@ -26,6 +27,10 @@ def build_app(args: AppSettings) -> Application:
     num_gpus = ray.cluster_resources().get("GPU", 0)
     choice = choose_model(args, num_gpus=num_gpus, vllm_has_cuda=_vllm_has_cuda())
     logger.info("Longtake serves %s on %s: %s", choice.model, choice.device, choice.reason)
+    if args.store.url is None and sum(node["Alive"] for node in ray.nodes()) > 1:
+        logger.warning(
+            "Stored analyses are in a file of one node, and the cluster has several: set store.url to PostgreSQL's."
+        )
     return build_graph(args, choice)
 
 
@@ -35,8 +40,11 @@ def build_graph(settings: AppSettings, choice: ModelChoice) -> Application:
     chunker = serve.deployment(Chunker).bind(settings.sources, settings.limits, settings.analysis.max_chunks)
     frame_decoder = serve.deployment(FrameDecoder).bind(settings.sources, settings.decoding)
     aggregator = serve.deployment(Aggregator).bind(engine)
-    orchestrator = serve.deployment(Orchestrator).bind(chunker, frame_decoder, engine, aggregator, settings.analysis)
-    return serve.deployment(Ingress).bind(orchestrator, settings, choice)
+    orchestrator = serve.deployment(Orchestrator).bind(
+        chunker, frame_decoder, engine, aggregator, settings.analysis, settings.store, choice
+    )
+    runner = serve.deployment(AnalysisRunner).bind(orchestrator, settings, choice)
+    return serve.deployment(Ingress).bind(orchestrator, runner, settings, choice)
 
 
 def _vllm_has_cuda() -> bool:

@@ -70,7 +70,7 @@ class ChunkCalls:
     async def _attempt(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkText:
         num_chunks = len(plan.chunks)
         prompt = chunk_prompt(job.prompt, chunk, num_chunks=num_chunks, asks_for_times=job.asks_for_times)
-        token_sampling = job.token_sampling if job.is_answered_by_chunks(num_chunks) else job.chunk_token_sampling
+        token_sampling = job.sampling_of_chunks(num_chunks)
         key = chunk_key(plan.video, chunk, job.cache_salt)
         async with deadline(self._settings.chunk_timeout_seconds, f"Chunk {chunk.index}"):
             kept = self._decoded.get(key)

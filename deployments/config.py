@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from pipeline.config import DecodingSettings, Settings, SourceSettings, VideoLimits
+from pipeline.config import DecodingSettings, Settings, SourceSettings, StoreSettings, VideoLimits
 
 AUTO_MODEL = "auto"
 ARGS_WITH_SETTINGS = {
@@ -69,6 +69,7 @@ class AppSettings(Settings):
     limits: VideoLimits = VideoLimits()
     decoding: DecodingSettings = DecodingSettings()
     analysis: AnalysisSettings = AnalysisSettings()
+    store: StoreSettings = StoreSettings()
 
     @property
     def gpus_per_engine(self) -> int:

@@ -42,10 +42,14 @@ def embedded_server(
     log_to_driver: bool = False,
     object_store_bytes: int = OBJECT_STORE_BYTES,
 ) -> Iterator[str]:
-    """Serves `config_path`, with `args` laid over the application's own, and gives the URL. Ends with the block."""
-    config = load_config(config_path, args or {})
-    with embedded_ray(log_to_driver=log_to_driver, object_store_bytes=object_store_bytes):
-        yield deploy(config)
+    """Serves `config_path`, with `args` laid over the application's own, and gives the URL. Ends with the block.
+
+    What it stores ends with it, too, unless `args` says where the store is.
+    """
+    with tempfile.TemporaryDirectory(prefix="longtake-data-") as data_dir:
+        config = load_config(config_path, {"store": {"data_dir": data_dir}} | dict(args or {}))
+        with embedded_ray(log_to_driver=log_to_driver, object_store_bytes=object_store_bytes):
+            yield deploy(config)
 
 
 @contextmanager

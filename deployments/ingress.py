@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import estimates, files, health, native, openai, resumable
+from deployments.api import estimates, files, health, native, openai, resumable, stored
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
+from deployments.api.event_feeds import EventFeeds
 from deployments.api.page import add_page
 from deployments.api.service import Service
 from deployments.body_flow import PacedBodies, tell_unless_paced
@@ -20,6 +21,7 @@ from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.sources import open_resumable_uploads, open_upload_store
+from pipeline.store import open_store
 
 logger = logging.getLogger("ray.serve")
 
@@ -32,7 +34,7 @@ def build_http_app() -> FastAPI:
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     # Of files' routes one would take resumable's.
-    for dialect in (native, estimates, openai, resumable, files, health):
+    for dialect in (native, stored, estimates, openai, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
     bodies = [native.AnalysisRequest, estimates.EstimateRequest, openai.ChatCompletionRequest, files.FileFields]
@@ -44,14 +46,20 @@ def build_http_app() -> FastAPI:
 class Ingress:
     """Speaks HTTP. Sees requests and answers, never frames."""
 
-    def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
+    def __init__(
+        self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
+    ) -> None:
         tell_unless_paced()
+        store = open_store(settings.store)
         self.service = Service(
             settings=settings,
             model=choice,
             uploads=open_upload_store(settings.sources),
             resumable_uploads=open_resumable_uploads(settings.sources),
             orchestrator=_OrchestratorHandle(orchestrator),
+            analysis_store=store,
+            feeds=EventFeeds(store),
+            wake_runner=runner.wake.remote,
         )
         threading.Thread(target=_sweep_for_ever, args=(self.service,), name="sweep", daemon=True).start()
 

@@ -13,6 +13,8 @@ from ray.serve.handle import DeploymentHandle
 from deployments.calls import TextRelay, deadline, relay_through, relayed, with_retries
 from deployments.chunk_calls import ChunkCalls
 from deployments.config import AnalysisSettings
+from deployments.kept_answers import KeptAnswers
+from deployments.model_choice import ModelChoice
 from pipeline.aggregation import Merged, MergeTask
 from pipeline.analysis import (
     AnalysisDone,
@@ -25,12 +27,14 @@ from pipeline.analysis import (
     Progress,
 )
 from pipeline.citations import cited, unsupported_notice
+from pipeline.config import StoreSettings
 from pipeline.coverage import measure_coverage, planned_coverage
 from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
 from pipeline.rates import MeasuredRates, workload
 from pipeline.scheduling import run_windowed
-from pipeline.types import ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
+from pipeline.store import open_store
+from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
 from pipeline.visual_tokens import TEMPORAL_PATCH
 
 logger = logging.getLogger("ray.serve")
@@ -73,6 +77,8 @@ class Orchestrator:
         vision_language_model: DeploymentHandle,
         aggregator: DeploymentHandle,
         settings: AnalysisSettings,
+        store_settings: StoreSettings,
+        choice: ModelChoice,
     ) -> None:
         store_bytes = _object_store_bytes()
         in_flight_bytes, kept_bytes = settings.frames_in_flight_bytes, settings.frames_kept_bytes
@@ -87,6 +93,7 @@ class Orchestrator:
         self._engine = vision_language_model
         self._aggregator = aggregator.options(stream=True)
         self._settings = settings
+        self._kept_answers = KeptAnswers(open_store(store_settings), choice)
         self._num_analyses = 0
         self._rates = MeasuredRates()
 
@@ -160,7 +167,7 @@ class Orchestrator:
     async def _only_chunk(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
         """The text of the only chunk is the answer, and is passed on while it is written."""
         chunk = run.plan.chunks[0]
-        async for piece in relayed(lambda relay: self._chunks.answer(run.job, run.plan, chunk, relay)):
+        async for piece in relayed(lambda relay: self._chunk_answer(run, chunk, relay)):
             if isinstance(piece, str):
                 yield AnswerDelta(piece)
                 continue
@@ -181,7 +188,7 @@ class Orchestrator:
         begun = time.perf_counter()
         async for chunk_answer in run_windowed(
             run.plan.chunks,
-            lambda chunk: self._chunks.answer(run.job, run.plan, chunk),
+            lambda chunk: self._chunk_answer(run, chunk),
             window=self._settings.chunks_in_flight,
         ):
             answers.append(chunk_answer)
@@ -201,6 +208,16 @@ class Orchestrator:
                 else:
                     answer = replace(piece, merge_seconds=time.perf_counter() - started)
         yield _done(run, answers, answer)
+
+    async def _chunk_answer(self, run: _Run, chunk: Chunk, relay: TextRelay | None = None) -> ChunkAnswer:
+        kept = await self._kept_answers.find(run.job, run.plan, chunk)
+        if kept is None:
+            answer = await self._chunks.answer(run.job, run.plan, chunk, relay)
+            await self._kept_answers.keep(run.job, run.plan, answer)
+            return answer
+        if relay is not None and kept.text is not None:
+            relay.write(kept.text.generation.text)
+        return kept
 
     async def _merge(self, run: _Run, answers: Sequence[ChunkAnswer], relay: TextRelay) -> _Answer:
         """A failed merge loses no chunk's answer: its error stands in the result."""

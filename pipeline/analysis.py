@@ -24,6 +24,14 @@ _PRIORITIES_PER_SECOND = 1000
 
 
 @dataclass(frozen=True)
+class StoredRun:
+    """The run of a stored analysis: whose chunk answers are kept, for as long as it has the analysis's lease."""
+
+    analysis_id: str
+    lease: str
+
+
+@dataclass(frozen=True)
 class AnalysisJob:
     """A question about a video, checked and with every default filled in."""
 
@@ -42,6 +50,8 @@ class AnalysisJob:
     """Whether each chunk's prompt asks for times in the form in which the merge is to cite them."""
     cache_salt: str | None = None
     """Frames and tokens kept of other questions are shared only with those of the same salt."""
+    run: StoredRun | None = None
+    """None: nothing of it is stored."""
 
     def turn(self, chunk_index: int = 0) -> Turn:
         """The engine's turn for that chunk, or for a merge.
@@ -56,6 +66,10 @@ class AnalysisJob:
     def is_answered_by_chunks(self, num_chunks: int) -> bool:
         """Whether what the chunks say is the answer, and is not merged into one."""
         return num_chunks == 1 or not self.aggregate
+
+    def sampling_of_chunks(self, num_chunks: int) -> TokenSampling:
+        """How the chunk answers are written."""
+        return self.token_sampling if self.is_answered_by_chunks(num_chunks) else self.chunk_token_sampling
 
 
 @dataclass(frozen=True)

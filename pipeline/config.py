@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 
 class Settings(BaseModel):
@@ -63,3 +65,52 @@ class DecodingSettings(Settings):
         default=("planned", "torchcodec", "pyav"), min_length=1
     )
     """The first is asked first; each next one for the frames that the ones before it could not bring."""
+
+
+class StoreSettings(Settings):
+    """Where stored analyses are, how long they are kept, and how they are run."""
+
+    url: SecretStr | None = None
+    """A PostgreSQL database, `postgresql://user:password@host/name`. None: SQLite, in a file below `data_dir`."""
+    data_dir: Path = Path("~/.local/share/longtake")
+    """A folder on a disk of this node; with more than one node, the store has to be PostgreSQL."""
+    keep_results_seconds: float = Field(default=7 * 24 * 3600, gt=0)
+    """So long after its end an analysis is kept, with its chunk answers. One that nobody came to run in this time has
+    failed."""
+    lease_seconds: float = Field(default=15.0, ge=1)
+    """So long after a runner was last heard of, another takes its analyses over. Nodes' clocks must agree better."""
+    max_running: int = Field(default=8, ge=1)
+    """Stored analyses that one replica of AnalysisRunner runs at once; more wait for their turn."""
+    max_queued: int = Field(default=10_000, ge=1)
+    """That wait for their turn; one more is refused with 429."""
+    max_attempts: int = Field(default=5, ge=1)
+    """An analysis has failed that was begun so many times in a row and got no further."""
+    webhook_secret: SecretStr | None = None
+    """`whsec_` and 24 to 64 bytes in base64: webhooks are signed by it, and refused where there is none."""
+    webhook_attempts: int = Field(default=8, ge=1)
+    """After pauses that grow from 5 s to 10 hours."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("store.url is no postgresql:// URL; leave it out for SQLite")
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_a_key(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            webhook_key(secret.get_secret_value())
+        return secret
+
+
+def webhook_key(secret: str) -> bytes:
+    """The bytes of a Standard Webhooks secret. Raises ValueError."""
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        key = b""
+    if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("store.webhook_secret has to be whsec_ and 24 to 64 bytes in base64")
+    return key

@@ -2,7 +2,9 @@
 
 LongtakeError
 ├── InvalidRequest              a parameter is wrong, or two of them contradict each other
-│   └── UnknownModel            the named model is not the one being served
+│   ├── UnknownModel            the named model is not the one being served
+│   ├── AnalysisNotFound        there is no stored analysis with this id, or no longer
+│   └── IdempotencyConflict     an Idempotency-Key stands for another request already
 ├── SourceError                 the bytes of the video cannot be had
 │   ├── SourceNotFound          no such file, object, upload or host
 │   ├── SourceForbidden         the operator's settings do not allow this place
@@ -21,7 +23,9 @@ LongtakeError
     ├── EngineDied              the engine's process is gone; its replica must be replaced
     ├── EngineBusy              as much is waiting as the operator allows; the client may come again
     ├── ReplicaLost             a replica died and the retries are used up
-    └── DeadlineExceeded        the work did not finish in the time it was given
+    ├── DeadlineExceeded        the work did not finish in the time it was given
+    ├── StoreFailed             the database of analyses failed or does not answer
+    └── LeaseLost               a stored analysis is no longer this runner's to run
 
 A message says what was got, what is allowed and what to do. `param` names the request field at fault. Messages
 reach the client as they stand, so they carry no host path, address, secret or traceback.
@@ -55,6 +59,14 @@ class InvalidRequest(LongtakeError):
 
 
 class UnknownModel(InvalidRequest):
+    pass
+
+
+class AnalysisNotFound(InvalidRequest):
+    pass
+
+
+class IdempotencyConflict(InvalidRequest):
     pass
 
 
@@ -131,4 +143,12 @@ class ReplicaLost(ServiceError):
 
 
 class DeadlineExceeded(ServiceError):
+    pass
+
+
+class StoreFailed(ServiceError):
+    pass
+
+
+class LeaseLost(ServiceError):
     pass

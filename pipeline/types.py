@@ -404,6 +404,17 @@ class ChunkAnswer:
     attempts: int
     text: ChunkText | None
     failure: ChunkFailure | None
+    is_reused: bool = False
+    """Whether it was given to another analysis that asked the same, and cost nothing now."""
+
+    def reused(self) -> ChunkAnswer:
+        """As the answer of another analysis."""
+        if self.text is None:
+            return replace(self, is_reused=True, processing_seconds=0.0)
+        text = ChunkText(
+            replace(self.text.generation, inference_seconds=0.0), replace(self.text.decode, decode_seconds=0.0)
+        )
+        return replace(self, is_reused=True, processing_seconds=0.0, text=text)
 
     @property
     def queue_seconds(self) -> float:

@@ -18,6 +18,8 @@ logger = logging.getLogger("ray.serve")
 STATUS: dict[type[errors.LongtakeError], int] = {
     errors.InvalidRequest: 400,
     errors.UnknownModel: 404,
+    errors.AnalysisNotFound: 404,
+    errors.IdempotencyConflict: 422,
     errors.SourceError: 424,
     errors.SourceNotFound: 404,
     errors.SourceForbidden: 403,
@@ -37,6 +39,8 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.EngineBusy: 429,
     errors.ReplicaLost: 503,
     errors.DeadlineExceeded: 504,
+    errors.StoreFailed: 503,
+    errors.LeaseLost: 503,
     errors.LongtakeError: 500,
 }
 RETRY_AFTER_SECONDS = 5

@@ -3,33 +3,33 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request
-from pydantic import ValidationError
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import JSONResponse
+from pydantic import Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from deployments.api.bodies import is_multipart, read_form, read_json, uploaded_file
 from deployments.api.documentation import json_or_form_body
 from deployments.api.errors import error_body, invalid_request
+from deployments.api.event_bodies import EventBodies
 from deployments.api.options import AnalysisOptions
-from deployments.api.schemas import AnalysisBody, ChunkResultBody, PlanBody
-from deployments.api.service import ServiceDependency, VideoInput
-from deployments.api.streaming import event, event_stream
-from deployments.model_choice import ModelChoice
-from pipeline.analysis import (
-    AnalysisDone,
-    AnalysisEvent,
-    AnalysisJob,
-    AnswerDelta,
-    ChunkDone,
-    PlanReady,
-    Progress,
+from deployments.api.schemas import AnalysisBody
+from deployments.api.service import Service, ServiceDependency, VideoInput
+from deployments.api.stored import (
+    MAX_METADATA,
+    AnalysisObjectBody,
+    AnalysisToStore,
+    Metadata,
+    WebhookBody,
+    store_analysis,
 )
+from deployments.api.streaming import event, event_stream
+from pipeline.analysis import AnalysisDone, AnalysisEvent
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest
-from pipeline.types import ChunkPlan, Prompt
+from pipeline.types import Prompt
 
 logger = logging.getLogger("ray.serve")
 
@@ -54,25 +54,41 @@ class AnalysisRequest(VideoRequest):
     """What to find out about the video."""
     stream: bool = False
     """Whether to answer with server-sent events as things happen."""
+    metadata: Metadata = Field(default_factory=dict, max_length=MAX_METADATA)
+    """Names and values of the client's own, given back with the analysis. With wait=false."""
+    webhook: WebhookBody | None = None
+    """Where to tell that the analysis has ended. With wait=false, and where the operator has set a secret."""
 
 
 RequestT = TypeVar("RequestT", bound=VideoRequest)
 
 
-@router.post("/v1/analyses", response_model=AnalysisBody, openapi_extra=json_or_form_body(AnalysisRequest, "video"))
-async def create_analysis(http_request: Request, service: ServiceDependency) -> Any:
-    """Answers a prompt about a video of any length."""
+@router.post(
+    "/v1/analyses",
+    response_model=AnalysisBody,
+    responses={202: {"model": AnalysisObjectBody, "description": "With wait=false: it is stored, and will be run."}},
+    openapi_extra=json_or_form_body(AnalysisRequest, "video"),
+)
+async def create_analysis(
+    http_request: Request,
+    service: ServiceDependency,
+    wait: bool = True,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Any:
+    """Answers a prompt about a video of any length: in this response, or, with `wait=false`, when it is asked for."""
     async with AsyncExitStack() as resources:
         request, video = await read_request(http_request, AnalysisRequest, service.settings.sources, resources)
         service.model.adapter(request.model)  # before an upload is kept
+        if not wait:
+            return await _store(request, video, idempotency_key, service)
+        _check_waits(request, idempotency_key)
         source = await resources.enter_async_context(service.source(video))
         job = request.job(source, Prompt(request.prompt), service.model)
         events = service.orchestrator.analyze(job)
         plan = await anext(events)  # what is wrong with the video shows here, before an answer is begun
         if request.stream:
-            assert isinstance(plan, PlanReady), "an analysis begins with its plan"
-            wire = _Wire(job, service.model, plan.plan if request.include_video_metadata else None)
-            return event_stream(_stream(plan, events, wire, resources.pop_all()))
+            bodies = EventBodies(job, service.model, request.include_video_metadata)
+            return event_stream(_stream(plan, events, bodies, resources.pop_all()))
         async for done in events:
             if isinstance(done, AnalysisDone):
                 return AnalysisBody.of(
@@ -82,6 +98,42 @@ async def create_analysis(http_request: Request, service: ServiceDependency) -> 
                     include_video_metadata=request.include_video_metadata,
                 )
     raise AssertionError("an analysis ends with AnalysisDone")
+
+
+async def _store(
+    request: AnalysisRequest, video: VideoInput, idempotency_key: str | None, service: Service
+) -> JSONResponse:
+    if request.stream:
+        raise InvalidRequest(
+            "stream is given with wait=false; leave it out, and read the events at /v1/analyses/{id}/events.",
+            param="stream",
+        )
+    fields = request.model_dump(mode="json")
+    return await store_analysis(
+        AnalysisToStore(
+            video=video,
+            job=lambda source: request.job(source, Prompt(request.prompt), service.model),
+            prompt=request.prompt,
+            include_video_metadata=request.include_video_metadata,
+            metadata=request.metadata,
+            webhook_url=request.webhook.url if request.webhook else None,
+            fields=fields,
+        ),
+        idempotency_key,
+        service,
+    )
+
+
+def _check_waits(request: AnalysisRequest, idempotency_key: str | None) -> None:
+    """Raises InvalidRequest for what only stored analyses have, and would be lost without a word."""
+    given = {
+        "Idempotency-Key": idempotency_key is not None,
+        "metadata": bool(request.metadata),
+        "webhook": request.webhook is not None,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise InvalidRequest(f"{name} goes with stored analyses; ask with wait=false, or leave it out.", param=name)
 
 
 async def read_request(
@@ -122,42 +174,18 @@ def _only_video(request: VideoRequest, upload: UploadFile | None) -> VideoInput:
     return video
 
 
-@dataclass(frozen=True, eq=False)
-class _Wire:
-    """How the events of one analysis are told."""
-
-    job: AnalysisJob
-    model: ModelChoice
-    described_plan: ChunkPlan | None
-    """Where each chunk's result is to say which frames were looked at."""
-
-    def event(self, happened: AnalysisEvent) -> str:
-        match happened:
-            case PlanReady(plan):
-                return event(PlanBody.of(plan).model_dump(), "plan")
-            case ChunkDone(answer):
-                return event(ChunkResultBody.of(answer, self.described_plan).model_dump(), "chunk")
-            case Progress(chunks_done, chunks_total, merging):
-                stage = "merging" if merging else "chunks"
-                return event({"stage": stage, "chunks_done": chunks_done, "num_chunks": chunks_total}, "progress")
-            case AnswerDelta(text):
-                return event({"text": text}, "delta")
-            case AnalysisDone():
-                is_described = self.described_plan is not None
-                body = AnalysisBody.of(
-                    happened, self.model, self.job.token_sampling, include_video_metadata=is_described
-                )
-                return event(body.model_dump(), "answer")
-
-
 async def _stream(
-    plan: AnalysisEvent, rest: AsyncIterator[AnalysisEvent], wire: _Wire, resources: AsyncExitStack
+    plan: AnalysisEvent, rest: AsyncIterator[AnalysisEvent], bodies: EventBodies, resources: AsyncExitStack
 ) -> AsyncIterator[str]:
+    def told(happened: AnalysisEvent) -> str:
+        name, body = bodies.of(happened)
+        return event(body, name)
+
     async with resources:
-        yield wire.event(plan)
+        yield told(plan)
         try:
             async for happened in rest:
-                yield wire.event(happened)
+                yield told(happened)
         except Exception as error:
             logger.exception("an analysis failed after its plan")
             yield event(error_body(error), "error")

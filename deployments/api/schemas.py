@@ -95,6 +95,8 @@ class ChunkResultBody(Schema):
     decoder: str | None
     decode_reused: bool
     """Whether the frames were still there from a question before."""
+    answer_reused: bool
+    """Whether another stored analysis had asked the same of the chunk, and its answer was taken."""
     attempts: int
     prompt_tokens: int
     cached_tokens: int
@@ -125,6 +127,7 @@ class ChunkResultBody(Schema):
             degraded=bool(decode and (decode.is_damaged or decode.missing_pts_seconds)),
             decoder=decode.backend if decode else None,
             decode_reused=bool(decode and decode.is_reused),
+            answer_reused=answer.is_reused,
             attempts=answer.attempts,
             prompt_tokens=usage.prompt_tokens,
             cached_tokens=usage.cached_tokens,

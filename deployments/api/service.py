@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO, Protocol
 from fastapi import Depends
 from ray import serve
 
+from deployments.api.event_feeds import EventFeeds
 from deployments.calls import deadline
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
@@ -27,6 +28,7 @@ from pipeline.sources import (
     decode_frame_list,
     parse_video_url,
 )
+from pipeline.store import AnalysisStore
 from pipeline.types import LocalVideo, StoredVideo, VideoSource
 
 BLOCK_BYTES = 1024**2
@@ -73,6 +75,10 @@ class Service:
     uploads: UploadStore
     resumable_uploads: ResumableUploads
     orchestrator: OrchestratorClient
+    analysis_store: AnalysisStore
+    feeds: EventFeeds
+    wake_runner: Callable[[], object]
+    """Says that a stored analysis waits; returns at once."""
 
     @asynccontextmanager
     async def source(self, video: VideoInput) -> AsyncIterator[VideoSource]:
@@ -80,12 +86,17 @@ class Service:
 
         Raises InvalidRequest and SourceError.
         """
-        temporary = await self._stored(video)
+        source, owned_file_id = await self.kept_source(video)
         try:
-            yield temporary or _named_source(video)
+            yield source
         finally:
-            if temporary:
-                await asyncio.to_thread(self.uploads.delete, temporary.file_id)
+            if owned_file_id:
+                await asyncio.to_thread(self.uploads.delete, owned_file_id)
+
+    async def kept_source(self, video: VideoInput) -> tuple[VideoSource, str | None]:
+        """The same, and the upload that was made of what came with the request: the caller's to delete, in the end."""
+        temporary = await self._stored(video)
+        return temporary or _named_source(video), temporary.file_id if temporary else None
 
     async def store(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
         """Keeps an upload, block by block."""

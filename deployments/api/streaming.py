@@ -12,10 +12,12 @@ KEEP_ALIVE_SECONDS = 15.0
 KEEP_ALIVE = ": keep-alive\n\n"
 
 
-def event(data: Any, name: str | None = None) -> str:
-    """One event on the wire."""
+def event(data: Any, name: str | None = None, *, number: int | None = None) -> str:
+    """One event on the wire. With its number a client can ask for what came after it."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-    return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"
+    return (
+        (f"id: {number}\n" if number is not None else "") + (f"event: {name}\n" if name else "") + f"data: {text}\n\n"
+    )
 
 
 def event_stream(lines: AsyncIterator[str]) -> StreamingResponse:

@@ -9,7 +9,7 @@ from pipeline.sources.resumable_uploads import Appender, ResumableUpload, Resuma
 from pipeline.sources.s3_objects import s3_client
 from pipeline.sources.stored_files import REQUEST_PURPOSE, FilePage, StoredFile, UploadStore, check_room, page_of
 from pipeline.sources.uploads import open_resumable_uploads, open_upload_store
-from pipeline.sources.urls import DataUrl, decode_data_url, decode_frame_list, parse_video_url
+from pipeline.sources.urls import DataUrl, decode_data_url, decode_frame_list, parse_video_url, public_name
 
 __all__ = [
     "REQUEST_PURPOSE",
@@ -29,5 +29,6 @@ __all__ = [
     "open_upload_store",
     "page_of",
     "parse_video_url",
+    "public_name",
     "s3_client",
 ]

@@ -26,7 +26,8 @@ RIGHT_SHARE = 0.9
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sources = {"upload_store": str(tmp_path_factory.mktemp("uploads"))}
-    with embedded_server({"model": str(DEMO_MODEL), "sources": sources}) as url:
+    store = {"data_dir": str(tmp_path_factory.mktemp("data"))}
+    with embedded_server({"model": str(DEMO_MODEL), "sources": sources, "store": store}) as url:
         yield url
 
 

@@ -54,21 +54,6 @@ export async function createAnalysis(request) {
   }
 }
 
-/** Whether analyses outlive the connection on which they are asked for. */
-export async function isDurable() {
-  return "get" in ((await json("openapi.json")).paths["/v1/analyses"] ?? {});
-}
-
-/**
- * Where they do not: an analysis that ends with this page.
- * @param {Record<string, any>} request
- * @param {AbortSignal} signal
- * @returns {Promise<AsyncGenerator<import("./sse.js").ServerEvent>>}
- */
-export async function streamAnalysis(request, signal) {
-  return serverEvents(await checked(await fetch("v1/analyses", { ...asJson({ ...request, stream: true }), signal })));
-}
-
 /**
  * @param {{limit: number, after?: string | null}} page
  * @returns {Promise<{data: any[], has_more: boolean, last_id: string | null}>} newest first

@@ -43,8 +43,6 @@ let uploaded = Promise.resolve();
 let planningNow = new AbortController();
 let planTimer = 0;
 let isRenderDue = false;
-/** @type {Map<string, AbortController>} of the analyses that end with this page */
-const stops = new Map();
 
 const player = new Player((seconds) => timeline.moveTo(seconds));
 const thumbnails = new Thumbnails();
@@ -254,24 +252,13 @@ async function ask(event) {
     const options = chosenOptions();
     await uploaded;
     if (!source.fields) throw new Error("The server does not tell this video's address any more. Open it again by “Another video”.");
-    const request = { ...source.fields, prompt, ...options };
     desk.isAsked = true;
-    if (await api.isDurable()) {
-      const analysis = fromServer(await api.createAnalysis({ ...request, metadata: metadataOf(source) }));
-      if (desk.source !== source) return;
-      window.history.pushState(null, "", `#${analysis.id}`);
-      add(analysis);
-      follow(analysis);
-    } else {
-      const stop = new AbortController();
-      desk.leaving.signal.addEventListener("abort", () => stop.abort());
-      const events = await api.streamAnalysis(request, stop.signal);
-      if (desk.source !== source) return;
-      const analysis = fromServer({ id: `here-${desk.analyses.length}`, status: "running", prompt, video: source.name });
-      stops.set(analysis.id, stop);
-      add(analysis);
-      follow(analysis, events);
-    }
+    const request = { ...source.fields, prompt, ...options, metadata: metadataOf(source) };
+    const analysis = fromServer(await api.createAnalysis(request));
+    if (desk.source !== source) return;
+    window.history.pushState(null, "", `#${analysis.id}`);
+    add(analysis);
+    follow(analysis);
   } catch (error) {
     if (/** @type {Error} */ (error).name !== "AbortError") wrong(/** @type {Error} */ (error));
   } finally {
@@ -295,23 +282,21 @@ function add(analysis) {
 /**
  * Takes in the events of an analysis until it ends, or until another video is on the desk.
  * @param {import("./analysis.js").Analysis} analysis
- * @param {AsyncGenerator<import("./sse.js").ServerEvent> | null} [streamed] where they come by themselves
  */
-async function follow(analysis, streamed = null) {
+async function follow(analysis) {
   const onConnection = (/** @type {boolean} */ isConnected) => {
     analysis.isConnected = isConnected;
     render();
   };
   let said = "";
   try {
-    for await (const event of streamed ?? api.followAnalysis(analysis.id, desk.leaving.signal, onConnection)) {
+    for await (const event of api.followAnalysis(analysis.id, desk.leaving.signal, onConnection)) {
       apply(analysis, event);
       const words = isUnderWay(analysis) ? goingWords(analysis) : { completed: "The answer is there", failed: "The analysis failed", cancelled: "Cancelled" }[analysis.status];
       if (words && words !== said) announce((said = words));
       render();
     }
   } catch (error) {
-    if (!isUnderWay(analysis)) return; // cancelled, which breaks the connection
     Object.assign(analysis, { status: "failed", problem: /** @type {Error} */ (error).message });
     render();
   }
@@ -320,12 +305,6 @@ async function follow(analysis, streamed = null) {
 /** @param {string} id */
 async function cancel(id) {
   const analysis = desk.analyses.find((other) => other.id === id);
-  const stop = stops.get(id);
-  if (analysis && stop) {
-    stop.abort();
-    analysis.status = "cancelled";
-    return render();
-  }
   try {
     const body = await api.deleteAnalysis(id);
     if (analysis && body.status) analysis.status = body.status;

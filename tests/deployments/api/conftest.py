@@ -9,12 +9,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, _service
 from deployments.config import AppSettings
 from deployments.ingress import build_http_app
 from deployments.model_choice import choose_model
-from pipeline.config import SourceSettings
+from pipeline.config import SourceSettings, StoreSettings
 from pipeline.sources import open_resumable_uploads, open_upload_store
+from pipeline.store import AnalysisStore, open_store
 from tests.deployments.api.fakes import FakeOrchestrator
 
 
@@ -32,18 +34,36 @@ def orchestrator(uploads: Path) -> FakeOrchestrator:
 
 
 @pytest.fixture
-def app(orchestrator: FakeOrchestrator, uploads: Path) -> FastAPI:
-    settings = AppSettings(
+def store(tmp_path: Path) -> Iterator[AnalysisStore]:
+    store = open_store(StoreSettings(data_dir=tmp_path / "host_path_of_data"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def settings(uploads: Path) -> AppSettings:
+    return AppSettings(
         lora_adapters={"sports": "host_path_of_adapters/sports"},
         sources=SourceSettings(upload_store=str(uploads), max_video_bytes=3 * 1024**2, max_data_url_bytes=1024),
     )
-    service = Service(
+
+
+@pytest.fixture
+def service(orchestrator: FakeOrchestrator, settings: AppSettings, store: AnalysisStore) -> Service:
+    return Service(
         settings=settings,
         model=choose_model(settings, num_gpus=0, vllm_has_cuda=False),
         uploads=open_upload_store(settings.sources),
         resumable_uploads=open_resumable_uploads(settings.sources),
         orchestrator=orchestrator,
+        analysis_store=store,
+        feeds=EventFeeds(store),
+        wake_runner=lambda: None,
     )
+
+
+@pytest.fixture
+def app(service: Service) -> FastAPI:
     app = build_http_app()
     app.dependency_overrides[_service] = lambda: service
     return app

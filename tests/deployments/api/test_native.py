@@ -60,6 +60,7 @@ CHUNK_RESULT = {
     "decoder": "pyav",
     "attempts": 2,
     "decode_reused": False,
+    "answer_reused": False,
     "prompt_tokens": 100,
     "cached_tokens": 0,
     "completion_tokens": 7,
@@ -90,6 +91,7 @@ FAILED_RESULT = {
     "decoder": None,
     "attempts": 4,
     "decode_reused": False,
+    "answer_reused": False,
     "prompt_tokens": 0,
     "cached_tokens": 0,
     "completion_tokens": 0,
@@ -767,7 +769,7 @@ def test_a_failure_in_another_replica(client: TestClient, orchestrator: FakeOrch
 
 def test_unknown_routes_and_methods(client: TestClient) -> None:
     assert error_of(client.get("/v1/analysis"), 404)["type"] == "not_found"
-    error = error_of(client.get(ROUTE), 405)
+    error = error_of(client.put(ROUTE), 405)
     assert (error["type"], error["param"]) == ("invalid_request", None)
 
 

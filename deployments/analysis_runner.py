@@ -1,0 +1,50 @@
+"""AnalysisRunner: stored analyses are run here, on the Orchestrator, whoever asked for them and whenever."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from ray.serve.handle import DeploymentHandle
+
+from deployments.config import AppSettings
+from deployments.model_choice import ModelChoice
+from deployments.store_upkeep import StoreUpkeep
+from deployments.stored_runs import StoredRuns
+from pipeline.analysis import AnalysisEvent, AnalysisJob
+from pipeline.sources import open_upload_store
+from pipeline.store import open_store
+
+
+class AnalysisRunner:
+    """Any number of replicas share the work by the store's leases."""
+
+    def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
+        store = open_store(settings.store)
+        self._runs = StoredRuns(store, _CancellingOrchestrator(orchestrator), settings.store, choice)
+        upkeep = StoreUpkeep(store, open_upload_store(settings.sources))
+        self._tasks = [asyncio.ensure_future(work) for work in (self._runs.run(), upkeep.run())]
+
+    async def wake(self) -> None:
+        """Says that an analysis waits. Without it one is found a moment later."""
+        self._runs.wake()
+
+    async def check_health(self) -> None:
+        """Raises what ended the work; Serve then replaces this replica."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+
+class _CancellingOrchestrator:
+    """Serve ends a call when the request that made it ends. There is none here."""
+
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._stream = handle.options(stream=True)
+
+    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
+        events = self._stream.analyze.remote(job)
+        try:
+            async for event in events:
+                yield event
+        except BaseException:
+            events.cancel()
+            raise

@@ -1,0 +1,321 @@
+"""Stored analyses: asked for with `wait=false`, looked at, listened to and ended under `/v1/analyses/{id}`."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Annotated, Any, BinaryIO, Literal, Self
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+from deployments.api.documentation import ErrorDetail
+from deployments.api.schemas import AnalysisBody, ChunkResultBody, PlanBody, Schema
+from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency, VideoInput
+from deployments.api.streaming import event_stream
+from deployments.store_upkeep import delete_upload
+from pipeline.analysis import AnalysisJob
+from pipeline.errors import InvalidRequest
+from pipeline.sources import DataUrl, parse_video_url, public_name
+from pipeline.store import (
+    AnalysisAbout,
+    AnalysisRecord,
+    AnalysisStatus,
+    EventNames,
+    IdempotencyKey,
+    NewAnalysis,
+    StoredJob,
+)
+from pipeline.types import HttpVideo, VideoSource
+from pipeline.webhooks import checked_webhook_url
+
+IDEMPOTENCY_SECONDS = 24 * 3600.0
+MAX_KEY_CHARACTERS = 255
+MAX_METADATA = 16
+MAX_PAGE = 100
+
+router = APIRouter(tags=["analyses"])
+
+
+def _from_a_form(value: Any) -> Any:
+    """A form's fields are strings."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)],
+        Annotated[str, StringConstraints(max_length=512)],
+    ],
+    BeforeValidator(_from_a_form),
+]
+
+
+class WebhookFields(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    url: str
+    """http or https. It is sent a POST when the analysis has ended, signed as Standard Webhooks has it."""
+
+
+WebhookBody = Annotated[WebhookFields, BeforeValidator(_from_a_form)]
+
+
+class ProgressBody(Schema):
+    chunks_done: int
+    num_chunks: int | None
+    """Once it is planned."""
+    merging: bool
+
+
+class AnalysisSummaryBody(Schema):
+    """A stored analysis, as lists have it. Times are Unix time in seconds."""
+
+    id: str
+    object: Literal["analysis"] = "analysis"
+    status: AnalysisStatus
+    created_at: int
+    updated_at: int
+    started_at: int | None
+    completed_at: int | None
+    expires_at: int | None
+    """When it is deleted; once it has ended."""
+    model: str
+    prompt: str
+    video: str
+    """What was asked about: a file's name or id, a path, or a URL without its query."""
+    file_id: str | None
+    progress: ProgressBody
+    error: ErrorDetail | None
+    """Why it failed."""
+    metadata: dict[str, str]
+
+    @classmethod
+    def fields_of(cls, record: AnalysisRecord, error: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {
+            "id": record.analysis_id,
+            "status": record.status,
+            "created_at": int(record.created_at),
+            "updated_at": int(record.updated_at),
+            "started_at": _whole(record.started_at),
+            "completed_at": _whole(record.completed_at),
+            "expires_at": _whole(record.expires_at),
+            "model": record.model,
+            "prompt": record.about.prompt,
+            "video": record.about.video,
+            "file_id": record.about.file_id,
+            "progress": {
+                "chunks_done": record.chunks_done,
+                "num_chunks": record.num_chunks,
+                "merging": record.merging,
+            },
+            "error": error,
+            "metadata": dict(record.about.metadata),
+        }
+
+
+class AnalysisObjectBody(AnalysisSummaryBody):
+    """A stored analysis, and what came of it so far."""
+
+    plan: PlanBody | None
+    chunk_results: list[ChunkResultBody]
+    """Those that are there, in order of time."""
+    result: AnalysisBody | None
+    """Once it is completed: what a request that waits gets."""
+
+
+class AnalysisListBody(Schema):
+    object: Literal["list"] = "list"
+    data: list[AnalysisSummaryBody]
+    """Newest first."""
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, data: list[AnalysisSummaryBody], *, has_more: bool) -> Self:
+        first_id, last_id = (data[0].id, data[-1].id) if data else (None, None)
+        return cls(data=data, first_id=first_id, last_id=last_id, has_more=has_more)
+
+
+class DeletedAnalysisBody(Schema):
+    id: str
+    object: Literal["analysis"] = "analysis"
+    deleted: Literal[True] = True
+
+
+@dataclass(frozen=True)
+class AnalysisToStore:
+    """A request with `wait=false`."""
+
+    video: VideoInput
+    job: Callable[[VideoSource], AnalysisJob]
+    """Raises InvalidRequest."""
+    prompt: str
+    include_video_metadata: bool
+    metadata: Mapping[str, str]
+    webhook_url: str | None
+    fields: Mapping[str, Any]
+    """All that was asked, to tell requests apart."""
+
+
+async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
+    """Answers 202 with an analysis that waits for its turn, or with the one that the key stands for."""
+    if asked.webhook_url is not None:
+        checked_webhook_url(asked.webhook_url, service.settings.store)
+    idempotency = await _idempotency(asked, idempotency_key)
+    async with AsyncExitStack() as undo:
+        source, owned_file_id = await service.kept_source(asked.video)
+        if owned_file_id:
+            undo.push_async_callback(asyncio.to_thread, delete_upload, service.uploads, owned_file_id)
+        job = asked.job(source)
+        new = NewAnalysis(
+            about=AnalysisAbout(asked.prompt, _shown(asked.video), asked.video.file_id, tuple(asked.metadata.items())),
+            model=service.model.told_name(job.token_sampling.adapter),
+            job=StoredJob(job, asked.include_video_metadata),
+            owned_file_id=owned_file_id,
+            webhook_url=asked.webhook_url,
+        )
+        record, is_new = await asyncio.to_thread(service.analysis_store.analyses.create, new, idempotency)
+        if is_new:
+            undo.pop_all()
+            service.wake_runner()
+    body = await _object(record, service)
+    location = f"/v1/analyses/{record.analysis_id}"
+    return JSONResponse(body.model_dump(mode="json"), 202, {"Location": location})
+
+
+@router.get("/v1/analyses")
+async def list_analyses(
+    service: ServiceDependency,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
+    after: str | None = None,
+    status: AnalysisStatus | None = None,
+) -> AnalysisListBody:
+    """Stored analyses, newest first: those that come after the id `after`."""
+    page = await asyncio.to_thread(service.analysis_store.analyses.page, limit=limit, after=after, status=status)
+    data = []
+    for record in page.records:
+        error = await _error(record, service)
+        data.append(AnalysisSummaryBody.model_validate(AnalysisSummaryBody.fields_of(record, error)))
+    return AnalysisListBody.of(data, has_more=page.has_more)
+
+
+@router.get("/v1/analyses/{analysis_id}")
+async def get_analysis(analysis_id: str, service: ServiceDependency) -> AnalysisObjectBody:
+    """A stored analysis: how far it is, what is there, and its result."""
+    return await _object(await asyncio.to_thread(service.analysis_store.analyses.get, analysis_id), service)
+
+
+@router.get("/v1/analyses/{analysis_id}/events", response_class=StreamingResponse)
+async def listen(
+    analysis_id: str,
+    service: ServiceDependency,
+    after: Annotated[int, Query(ge=0)] = 0,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """All that happened and happens, as server-sent events: those of a stream, with ids, from the one after
+    `Last-Event-ID`, or `after`, on. Ends after `answer`, `error` or `cancelled`.
+    """
+    if last_event_id:
+        if not last_event_id.isascii() or not last_event_id.isdigit():
+            raise InvalidRequest(
+                f"Last-Event-ID is {last_event_id[:80]!r}; send the id of an event of this analysis.",
+                param="Last-Event-ID",
+            )
+        after = int(last_event_id)
+    await asyncio.to_thread(service.analysis_store.analyses.get, analysis_id)
+    return event_stream(service.feeds.listen(analysis_id, after))
+
+
+@router.delete("/v1/analyses/{analysis_id}")
+async def end_analysis(analysis_id: str, service: ServiceDependency) -> AnalysisObjectBody | DeletedAnalysisBody:
+    """Cancels a stored analysis that has not ended, and deletes one that has."""
+    analyses = service.analysis_store.analyses
+    record = await asyncio.to_thread(analyses.get, analysis_id)
+    if record.is_finished:
+        owned_file_id = await asyncio.to_thread(analyses.delete, analysis_id)
+        if owned_file_id:
+            await asyncio.to_thread(delete_upload, service.uploads, owned_file_id)
+        return DeletedAnalysisBody(id=analysis_id)
+    # One that ends by itself in this moment is not deleted: its result is there, and was not meant.
+    await asyncio.to_thread(analyses.cancel, analysis_id)
+    service.wake_runner()
+    return await get_analysis(analysis_id, service)
+
+
+async def _object(record: AnalysisRecord, service: Service) -> AnalysisObjectBody:
+    names = (EventNames.PLAN, EventNames.CHUNK, EventNames.ANSWER, EventNames.ERROR)
+    events = await asyncio.to_thread(service.analysis_store.analyses.events, record.analysis_id, names=names)
+    bodies = [(event.name, json.loads(event.body)) for event in events]
+    latest = dict(bodies)
+    chunks = {body["chunk_index"]: body for name, body in bodies if name == EventNames.CHUNK}
+    error = latest.get(EventNames.ERROR)
+    fields = AnalysisSummaryBody.fields_of(record, error and error["error"])
+    return AnalysisObjectBody.model_validate(
+        fields
+        | {
+            "plan": latest.get(EventNames.PLAN),
+            "chunk_results": [chunks[index] for index in sorted(chunks)],
+            "result": latest.get(EventNames.ANSWER),
+        }
+    )
+
+
+async def _error(record: AnalysisRecord, service: Service) -> Mapping[str, Any] | None:
+    if record.status != AnalysisStatus.FAILED:
+        return None
+    names = (EventNames.ERROR,)
+    events = await asyncio.to_thread(service.analysis_store.analyses.events, record.analysis_id, names=names)
+    return next((json.loads(event.body)["error"] for event in events), None)
+
+
+async def _idempotency(asked: AnalysisToStore, key: str | None) -> IdempotencyKey | None:
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_KEY_CHARACTERS:
+        raise InvalidRequest(
+            f"The Idempotency-Key has {len(key)} characters; 1 to {MAX_KEY_CHARACTERS} are allowed.",
+            param="Idempotency-Key",
+        )
+    digest = hashlib.sha256(json.dumps(asked.fields, sort_keys=True).encode())
+    if asked.video.upload is not None:
+        file, name = asked.video.upload
+        digest.update(name.encode(errors="surrogateescape"))
+        digest.update(await asyncio.to_thread(_digest, file))
+    return IdempotencyKey(key, digest.hexdigest(), IDEMPOTENCY_SECONDS)
+
+
+def _digest(file: BinaryIO) -> bytes:
+    digest = hashlib.sha256()
+    while block := file.read(BLOCK_BYTES):
+        digest.update(block)
+    file.seek(0)
+    return digest.digest()
+
+
+def _shown(video: VideoInput) -> str:
+    """What may be shown of it: a query often holds a signature."""
+    if video.upload is not None:
+        return video.upload[1]
+    if video.url is None:
+        return video.path or video.file_id or ""
+    parsed = parse_video_url(video.url)
+    match parsed:
+        case HttpVideo(url):
+            return public_name(url)
+        case DataUrl():
+            return "a list of images" if parsed.is_frame_list else "a data: URL"
+    return video.url
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds)

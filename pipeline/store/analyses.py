@@ -1,0 +1,193 @@
+"""Analyses, as clients see them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from pipeline.errors import AnalysisNotFound, EngineBusy, IdempotencyConflict
+from pipeline.store.clock import Clock
+from pipeline.store.database import Database
+from pipeline.store.documents import ABOUTS, JOBS
+from pipeline.store.ending import EventNames, end
+from pipeline.store.records import (
+    FINISHED,
+    UNFINISHED,
+    AnalysisPage,
+    AnalysisRecord,
+    AnalysisStatus,
+    IdempotencyKey,
+    NewAnalysis,
+    NewEvent,
+    StoredEvent,
+)
+from pipeline.store.tables import ANALYSES, EVENTS
+
+CANCELLED_EVENT = NewEvent(EventNames.CANCELLED, "{}")
+
+
+class Analyses:
+    """Every method raises StoreFailed; those that take an id raise AnalysisNotFound."""
+
+    def __init__(self, database: Database, clock: Clock, *, keep_seconds: float, max_queued: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._keep_seconds = keep_seconds
+        self._max_queued = max_queued
+
+    def create(self, new: NewAnalysis, idempotency: IdempotencyKey | None = None) -> tuple[AnalysisRecord, bool]:
+        """The analysis, and whether it is a new one: the same key with the same request has it already.
+
+        Raises IdempotencyConflict where the key stands for another request, and EngineBusy where too many wait.
+        """
+        try:
+            return self._create(new, idempotency)
+        except IntegrityError:  # the key is taken by a request that came at the same time: now it can be seen
+            return self._create(new, idempotency)
+
+    def get(self, analysis_id: str) -> AnalysisRecord:
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(ANALYSES).where(ANALYSES.c.id == analysis_id)).one_or_none()
+        if row is None:
+            raise not_found(analysis_id)
+        return record_of(row)
+
+    def page(self, *, limit: int, after: str | None = None, status: AnalysisStatus | None = None) -> AnalysisPage:
+        """Newest first, from the one after `after` on."""
+        query = sa.select(ANALYSES).order_by(ANALYSES.c.created_at.desc(), ANALYSES.c.id.desc()).limit(limit + 1)
+        if status is not None:
+            query = query.where(ANALYSES.c.status == status)
+        with self._database.reading() as connection:
+            if after is not None:
+                asked_at = connection.scalar(sa.select(ANALYSES.c.created_at).where(ANALYSES.c.id == after))
+                if asked_at is None:
+                    raise not_found(after, param="after")
+                query = query.where(sa.tuple_(ANALYSES.c.created_at, ANALYSES.c.id) < sa.tuple_(asked_at, after))
+            rows = connection.execute(query).all()
+        return AnalysisPage(tuple(record_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
+
+    def events(
+        self, analysis_id: str, *, after: int = 0, limit: int | None = None, names: Collection[str] | None = None
+    ) -> Sequence[StoredEvent]:
+        """What happened, in order, after the event of that number. Nothing for an analysis that is not there."""
+        query = (
+            sa.select(EVENTS.c.number, EVENTS.c.name, EVENTS.c.body)
+            .where(EVENTS.c.analysis_id == analysis_id, EVENTS.c.number > after)
+            .order_by(EVENTS.c.number)
+            .limit(limit)
+        )
+        if names is not None:
+            query = query.where(EVENTS.c.name.in_(names))
+        with self._database.reading() as connection:
+            return [StoredEvent(*row) for row in connection.execute(query)]
+
+    def last_events(self, analysis_ids: Collection[str]) -> Mapping[str, int]:
+        """The number of the last event of each; those that are gone are left out."""
+        query = sa.select(ANALYSES.c.id, ANALYSES.c.last_event).where(ANALYSES.c.id.in_(analysis_ids))
+        with self._database.reading() as connection:
+            return {row.id: row.last_event for row in connection.execute(query)}
+
+    def cancel(self, analysis_id: str) -> bool:
+        """Ends it wherever it runs: the runner finds that it has no lease any more. False where it had ended."""
+        now = self._clock()
+        with self._database.writing() as connection:
+            return end(
+                connection,
+                sa.and_(ANALYSES.c.id == analysis_id, ANALYSES.c.status.in_(UNFINISHED)),
+                AnalysisStatus.CANCELLED,
+                CANCELLED_EVENT,
+                now=now,
+                keep_seconds=self._keep_seconds,
+            )
+
+    def delete(self, analysis_id: str) -> str | None:
+        """Deletes one that has ended, with all that is kept of it, and gives the upload that it owned, if any."""
+        is_it = sa.and_(ANALYSES.c.id == analysis_id, ANALYSES.c.status.in_(FINISHED))
+        with self._database.writing() as connection:
+            row = connection.execute(sa.delete(ANALYSES).where(is_it).returning(ANALYSES.c.owned_file_id)).one_or_none()
+        if row is None:
+            raise not_found(analysis_id)
+        owned_file_id: str | None = row.owned_file_id
+        return owned_file_id
+
+    def _create(self, new: NewAnalysis, idempotency: IdempotencyKey | None) -> tuple[AnalysisRecord, bool]:
+        now = self._clock()
+        with self._database.writing() as connection:
+            if idempotency and (known := self._known(connection, idempotency, now)):
+                return known, False
+            self._check_room(connection)
+            row = connection.execute(
+                sa.insert(ANALYSES).values(_columns(new, idempotency, now)).returning(ANALYSES)
+            ).one()
+            return record_of(row), True
+
+    def _known(self, connection: sa.Connection, idempotency: IdempotencyKey, now: float) -> AnalysisRecord | None:
+        has_key = ANALYSES.c.idempotency_key == idempotency.key
+        connection.execute(
+            sa.update(ANALYSES).where(has_key, ANALYSES.c.idempotency_until < now).values(idempotency_key=None)
+        )
+        row = connection.execute(sa.select(ANALYSES).where(has_key)).one_or_none()
+        if row is None:
+            return None
+        if row.request_digest != idempotency.request_digest:
+            raise IdempotencyConflict(
+                f"This Idempotency-Key stands for {row.id}, of another request. Send the same request, or another key.",
+                param="Idempotency-Key",
+            )
+        return record_of(row)
+
+    def _check_room(self, connection: sa.Connection) -> None:
+        queued = sa.select(ANALYSES.c.id).where(ANALYSES.c.status == AnalysisStatus.QUEUED).limit(self._max_queued)
+        num_queued = connection.scalar(sa.select(sa.func.count()).select_from(queued.subquery())) or 0
+        if num_queued >= self._max_queued:
+            raise EngineBusy(f"{num_queued} analyses wait for their turn, the most allowed here; come again later.")
+
+
+def _columns(new: NewAnalysis, idempotency: IdempotencyKey | None, now: float) -> dict[str, Any]:
+    return {
+        "id": f"analysis-{secrets.token_hex(16)}",
+        "status": AnalysisStatus.QUEUED,
+        "model": new.model,
+        "about": ABOUTS.dump(new.about),
+        "job": JOBS.dump(new.job),
+        "created_at": now,
+        "updated_at": now,
+        "chunks_done": 0,
+        "merging": False,
+        "last_event": 0,
+        "owned_file_id": new.owned_file_id,
+        "attempts": 0,
+        "not_before": now,
+        "idempotency_key": idempotency.key if idempotency else None,
+        "idempotency_until": now + idempotency.keep_seconds if idempotency else None,
+        "request_digest": idempotency.request_digest if idempotency else None,
+        "webhook_url": new.webhook_url,
+        "webhook_attempts": 0,
+    }
+
+
+def not_found(analysis_id: str, param: str | None = None) -> AnalysisNotFound:
+    return AnalysisNotFound(
+        f"There is no analysis {analysis_id[:64]!r}. It was never asked for, was deleted, or has expired.", param=param
+    )
+
+
+def record_of(row: sa.Row[Any]) -> AnalysisRecord:
+    return AnalysisRecord(
+        analysis_id=row.id,
+        status=AnalysisStatus(row.status),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        expires_at=row.expires_at,
+        model=row.model,
+        about=ABOUTS.load(row.about),
+        chunks_done=row.chunks_done,
+        num_chunks=row.num_chunks,
+        merging=row.merging,
+    )

@@ -1,0 +1,419 @@
+"""Stored analyses over HTTP: `wait=false`, looking, listening, cancelling, deleting."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from deployments.api.event_feeds import EventFeeds
+from deployments.api.service import Service, _service
+from deployments.run_journal import RunJournal
+from pipeline.errors import DecodeFailed
+from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
+from pipeline.types import HttpVideo, StoredVideo
+from tests.deployments.api.fakes import WHOLE
+from tests.deployments.api.test_native import ANALYSIS, ASKED, CHUNK_RESULT, FAILED_RESULT, VIDEO_BYTES, VIDEO_INFO
+from tests.deployments.api.wire import error_of, events_of
+
+ROUTE = "/v1/analyses"
+STORED = ROUTE + "?wait=false"
+SIGNED = "https://example.com/films/cat.mp4?signature=secret#t"
+
+
+def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
+    response = client.post(STORED, json=ASKED | {"seed": 42} | fields)
+    assert response.status_code == 202, response.text
+    body: dict[str, Any] = response.json()
+    assert response.headers["location"] == f"{ROUTE}/{body['id']}"
+    return body
+
+
+def claimed_by(store: AnalysisStore) -> ClaimedRun:
+    claimed = store.runs.claim(["longtake-demo", "sports"])
+    assert claimed
+    return claimed
+
+
+def tell(service: Service, claimed: ClaimedRun, num_events: int = len(WHOLE)) -> None:
+    """Has the runner's own journal store what the Orchestrator says."""
+
+    async def tell_all() -> None:
+        journal = RunJournal(service.analysis_store.runs, claimed, service.model)
+        for happened in WHOLE[:num_events]:
+            await journal.tell(happened)
+
+    asyncio.run(tell_all())
+
+
+# --- Asking -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_stored_analysis_field_by_field(client: TestClient) -> None:
+    before = int(time.time())
+    body = ask(client, metadata={"who": "me"}, video_url=SIGNED)
+    assert body.pop("id").startswith("analysis-")
+    assert before <= body.pop("created_at") <= body.pop("updated_at")
+    assert body == {
+        "object": "analysis",
+        "status": "queued",
+        "started_at": None,
+        "completed_at": None,
+        "expires_at": None,
+        "model": "longtake-demo",
+        "prompt": "What happens?",
+        "video": "https://example.com/films/cat.mp4",
+        "file_id": None,
+        "progress": {"chunks_done": 0, "num_chunks": None, "merging": False},
+        "plan": None,
+        "chunk_results": [],
+        "result": None,
+        "error": None,
+        "metadata": {"who": "me"},
+    }
+
+
+def test_what_is_needed_to_run_it_is_kept(client: TestClient, store: AnalysisStore) -> None:
+    ask(client, video_url=SIGNED, model="sports", cache_salt="salt", include_video_metadata=True)
+    claimed = claimed_by(store)
+    assert claimed.record.model == "sports"
+    assert claimed.job.include_video_metadata
+    job = claimed.job.job
+    assert (job.source, job.cache_salt) == (HttpVideo(SIGNED), "salt")
+    assert (job.token_sampling.seed, job.token_sampling.adapter) == (42, "sports")
+
+
+def test_the_runner_is_told(app: FastAPI, service: Service) -> None:
+    told: list[int] = []
+    app.dependency_overrides[_service] = lambda: replace(service, wake_runner=lambda: told.append(1))
+    ask(TestClient(app))
+    assert told == [1]
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"stream": True}, "stream"),
+        ({"temperature": 3}, "temperature"),
+        ({"model": "another"}, "model"),
+        ({"metadata": {"name": 1}}, "metadata.name"),
+        ({"metadata": {str(number): "" for number in range(17)}}, "metadata"),
+        ({"webhook": {"url": "https://example.com/hook"}}, "webhook"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_at_once(
+    client: TestClient, store: AnalysisStore, given: dict[str, Any], param: str
+) -> None:
+    response = client.post(STORED, json=ASKED | given)
+    assert error_of(response, 404 if param == "model" else 400)["param"] == param
+    assert store.analyses.page(limit=1).records == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "headers", "param"),
+    [
+        ({"metadata": {"who": "me"}}, {}, "metadata"),
+        ({"webhook": {"url": "https://example.com"}}, {}, "webhook"),
+        ({}, {"Idempotency-Key": "key"}, "Idempotency-Key"),
+    ],
+)
+def test_who_waits_is_told_what_is_not_for_them(
+    client: TestClient, given: dict[str, Any], headers: dict[str, str], param: str
+) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | given, headers=headers), 400)
+    assert error["param"] == param and "wait=false" in error["message"]
+
+
+def test_who_waits_has_nothing_stored(client: TestClient, store: AnalysisStore) -> None:
+    assert client.post(ROUTE, json=ASKED).status_code == 200
+    assert store.analyses.page(limit=1).records == ()
+
+
+def test_an_upload_is_kept_until_it_ends(
+    client: TestClient, store: AnalysisStore, uploads: Path, service: Service
+) -> None:
+    response = client.post(
+        STORED, data={"prompt": "What happens?", "metadata": '{"a": "b"}'}, files={"video": ("cat.mp4", VIDEO_BYTES)}
+    )
+    body = response.json()
+    assert (response.status_code, body["video"], body["file_id"]) == (202, "cat.mp4", None)
+    assert body["metadata"] == {"a": "b"}
+    (folder,) = uploads.iterdir()
+    assert (folder / "video").read_bytes() == VIDEO_BYTES
+    assert claimed_by(store).job.job.source == StoredVideo(folder.name)
+    client.delete(f"{ROUTE}/{body['id']}")
+    assert folder.exists()  # deleted by the runner, or with the analysis
+    client.delete(f"{ROUTE}/{body['id']}")
+    assert list(uploads.iterdir()) == []
+
+
+def test_an_upload_of_a_refused_request_is_deleted(client: TestClient, uploads: Path) -> None:
+    response = client.post(STORED, data={"prompt": " "}, files={"video": ("cat.mp4", VIDEO_BYTES)})
+    assert response.status_code == 400
+    assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("video", "shown"),
+    [
+        ({"video_path": "films/cat.mp4"}, "films/cat.mp4"),
+        ({"file_id": "file-" + "0" * 32}, "file-" + "0" * 32),
+        ({"video_url": "s3://films/cat.mp4"}, "s3://films/cat.mp4"),
+        ({"video_url": "data:video/mp4;base64,AAAA"}, "a data: URL"),
+    ],
+)
+def test_the_video_in_words(client: TestClient, video: dict[str, str], shown: str) -> None:
+    body = client.post(STORED, json={"prompt": "What?"} | video).json()
+    assert (body["video"], body["file_id"]) == (shown, video.get("file_id"))
+
+
+# --- Asking twice -----------------------------------------------------------------------------------------------------
+
+
+def test_one_key_one_analysis(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "key"}
+    first = client.post(STORED, json=ASKED, headers=headers)
+    again = client.post(STORED, json=dict(reversed(ASKED.items())), headers=headers)
+    assert again.status_code == 202
+    assert again.json() == first.json()
+    assert again.headers["location"] == first.headers["location"]
+    other = error_of(client.post(STORED, json=ASKED | {"fps": 1}, headers=headers), 422)
+    assert (other["type"], other["param"]) == ("idempotency_conflict", "Idempotency-Key")
+    assert first.json()["id"] in other["message"]
+
+
+def test_the_same_file_again_is_kept_once(client: TestClient, uploads: Path) -> None:
+    def send(content: bytes) -> httpx.Response:
+        files = {"video": ("cat.mp4", content)}
+        return client.post(STORED, data={"prompt": "What?"}, files=files, headers={"Idempotency-Key": "key"})
+
+    assert send(VIDEO_BYTES).json()["id"] == send(VIDEO_BYTES).json()["id"]
+    assert error_of(send(VIDEO_BYTES + b"\0"), 422)["type"] == "idempotency_conflict"
+    assert len(list(uploads.iterdir())) == 1
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+def test_a_key_of_a_wrong_length(client: TestClient, key: str) -> None:
+    error = error_of(client.post(STORED, json=ASKED, headers={"Idempotency-Key": key}), 400)
+    assert error["param"] == "Idempotency-Key"
+
+
+# --- Looking ----------------------------------------------------------------------------------------------------------
+
+
+def test_partial_results_and_the_whole(client: TestClient, store: AnalysisStore, service: Service) -> None:
+    asked = ask(client)["id"]
+    claimed = claimed_by(store)
+    tell(service, claimed, num_events=2)
+    body = client.get(f"{ROUTE}/{asked}").json()
+    assert (body["status"], body["progress"]["chunks_done"], body["progress"]["num_chunks"]) == ("running", 1, 2)
+    assert body["plan"]["video_info"] == VIDEO_INFO
+    assert body["chunk_results"] == [CHUNK_RESULT]
+    assert body["result"] is None and body["started_at"]
+    tell(service, claimed_again(store, claimed))
+    body = client.get(f"{ROUTE}/{asked}").json()
+    assert (body["status"], body["error"]) == ("completed", None)
+    assert body["chunk_results"] == [CHUNK_RESULT, FAILED_RESULT]
+    assert "generated films" in body["result"].pop("notice")
+    assert body["result"] == ANALYSIS
+    assert body["expires_at"] == pytest.approx(body["completed_at"] + 7 * 24 * 3600, abs=1)
+
+
+def claimed_again(store: AnalysisStore, claimed: ClaimedRun) -> ClaimedRun:
+    store.runs.release(claimed.run, pause_seconds=0, counts=True)
+    return claimed_by(store)
+
+
+def test_why_it_failed(client: TestClient, store: AnalysisStore, service: Service) -> None:
+    asked = ask(client)["id"]
+    journal = RunJournal(store.runs, claimed_by(store), service.model)
+    asyncio.run(journal.fail(DecodeFailed("No frame.", param="video_url")))
+    expected = {"type": "decode_failed", "message": "No frame.", "param": "video_url"}
+    body = client.get(f"{ROUTE}/{asked}").json()
+    assert (body["status"], body["error"]) == ("failed", expected)
+    (listed,) = client.get(ROUTE, params={"status": "failed"}).json()["data"]
+    assert listed["error"] == expected
+    assert set(body) - set(listed) == {"plan", "chunk_results", "result"}
+
+
+def test_pages(client: TestClient) -> None:
+    ids = [ask(client)["id"] for _ in range(3)]
+    page = client.get(ROUTE, params={"limit": 2}).json()
+    assert [item["id"] for item in page.pop("data")] == [ids[2], ids[1]]
+    assert page == {"object": "list", "first_id": ids[2], "last_id": ids[1], "has_more": True}
+    rest = client.get(ROUTE, params={"limit": 2, "after": ids[1]}).json()
+    assert [item["id"] for item in rest["data"]] == [ids[0]] and not rest["has_more"]
+    empty = client.get(ROUTE, params={"status": "completed"}).json()
+    assert empty == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+
+
+@pytest.mark.parametrize(
+    ("params", "param"), [({"limit": 0}, "limit"), ({"limit": 101}, "limit"), ({"status": "done"}, "status")]
+)
+def test_a_page_that_is_none(client: TestClient, params: dict[str, Any], param: str) -> None:
+    assert error_of(client.get(ROUTE, params=params), 400)["param"] == param
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/events"), ("DELETE", "")])
+def test_an_unknown_one(client: TestClient, method: str, path: str) -> None:
+    error = error_of(client.request(method, f"{ROUTE}/analysis-0{path}"), 404)
+    assert error["type"] == "analysis_not_found"
+
+
+# --- Ending -----------------------------------------------------------------------------------------------------------
+
+
+def test_cancelled_then_deleted(client: TestClient, store: AnalysisStore) -> None:
+    asked = ask(client)["id"]
+    claimed = claimed_by(store)
+    body = client.delete(f"{ROUTE}/{asked}").json()
+    assert (body["id"], body["status"], body["result"]) == (asked, "cancelled", None)
+    assert store.runs.held([claimed.run]) == frozenset()
+    assert client.delete(f"{ROUTE}/{asked}").json() == {"id": asked, "object": "analysis", "deleted": True}
+    error_of(client.get(f"{ROUTE}/{asked}"), 404)
+
+
+def test_one_that_ends_while_it_is_cancelled_is_not_deleted(
+    client: TestClient, store: AnalysisStore, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ask(client)["id"]
+    cancel = store.analyses.cancel
+
+    def finish_first(analysis_id: str) -> bool:
+        tell(service, claimed_by(store))
+        return cancel(analysis_id)
+
+    monkeypatch.setattr(store.analyses, "cancel", finish_first)
+    body = client.delete(f"{ROUTE}/{asked}").json()
+    assert body["status"] == "completed" and body["result"]
+
+
+# --- Listening --------------------------------------------------------------------------------------------------------
+
+
+def numbered(text: str) -> list[int]:
+    return [int(line.removeprefix("id: ")) for line in text.split("\n") if line.startswith("id: ")]
+
+
+def test_events_are_those_of_a_stream_with_ids(client: TestClient, store: AnalysisStore, service: Service) -> None:
+    streamed = events_of(client.post(ROUTE, json=ASKED | {"seed": 42, "stream": True}).text)
+    asked = ask(client)["id"]
+    tell(service, claimed_by(store))
+    response = client.get(f"{ROUTE}/{asked}/events")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    heard = events_of(response.text)
+    assert [name for name, _ in heard if name != "delta"] == [name for name, _ in streamed if name != "delta"]
+    assert [event for event in heard if event[0] != "delta"] == [event for event in streamed if event[0] != "delta"]
+    assert "".join(data["text"] for name, data in heard if name == "delta") == "A cat sits all day."
+    assert numbered(response.text) == list(range(1, len(heard) + 1))
+
+
+def test_events_after_the_last_one_that_was_heard(client: TestClient, store: AnalysisStore, service: Service) -> None:
+    asked = ask(client)["id"]
+    tell(service, claimed_by(store))
+    whole = client.get(f"{ROUTE}/{asked}/events").text
+    last = numbered(whole)[-1]
+    for given in ({"headers": {"Last-Event-ID": "2"}}, {"params": {"after": 2}}):
+        assert numbered(client.get(f"{ROUTE}/{asked}/events", **given).text) == list(range(3, last + 1))
+    assert client.get(f"{ROUTE}/{asked}/events", headers={"Last-Event-ID": str(last)}).text == ""
+    error = error_of(client.get(f"{ROUTE}/{asked}/events", headers={"Last-Event-ID": "two"}), 400)
+    assert error["param"] == "Last-Event-ID"
+
+
+@pytest.mark.parametrize("end", ["cancel", "delete", "error"])
+def test_listening_ends(service: Service, store: AnalysisStore, client: TestClient, end: str) -> None:
+    asked = ask(client)["id"]
+
+    async def listen() -> list[str]:
+        feed = service.feeds.listen(asked, 0)
+        pending = asyncio.ensure_future(_all(feed))
+        await asyncio.sleep(0.3)
+        assert not pending.done()
+        if end == "error":
+            journal = RunJournal(store.runs, claimed_by(store), service.model)
+            await journal.fail(DecodeFailed("No frame."))
+        else:
+            store.analyses.cancel(asked)
+            if end == "delete":
+                store.analyses.delete(asked)
+        return await asyncio.wait_for(pending, 5)
+
+    heard = asyncio.run(listen())
+    names = [name for text in heard for name, _ in events_of(text)]
+    assert names in {"cancel": [["cancelled"]], "error": [["error"]], "delete": [[], ["cancelled"]]}[end]
+
+
+async def _all(texts: Any) -> list[str]:
+    return [text async for text in texts]
+
+
+async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
+    service: Service, store: AnalysisStore, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ask(client)["id"]
+    claimed = claimed_by(store)
+    num_polls = _counted(monkeypatch, store, "last_events")
+    num_reads = _counted(monkeypatch, store, "events")
+    listeners = [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(150)]
+    for start in range(0, 1000, 50):
+        batch = [NewEvent("delta", json.dumps({"text": f"{number} "})) for number in range(start, start + 50)]
+        await asyncio.to_thread(store.runs.append, claimed.run, batch)
+        if start == 500:  # some come late, some have heard a part before
+            listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(25)]
+            listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 300))) for _ in range(25)]
+        await asyncio.sleep(0.05)
+    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, NewEvent("answer", "{}"))
+    heard = await asyncio.wait_for(asyncio.gather(*listeners), 30)
+    assert len(heard) == 200
+    for place, texts in enumerate(heard):
+        first = 301 if place >= 175 else 1
+        assert numbered("".join(texts)) == list(range(first, 1002))
+    assert num_polls() < 60 and num_reads() < 60
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch, store: AnalysisStore, name: str) -> Callable[[], int]:
+    method, calls = getattr(store.analyses, name), []
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        return method(*arguments, **named)
+
+    monkeypatch.setattr(store.analyses, name, counted)
+    return lambda: len(calls)
+
+
+async def test_nobody_listens_nothing_is_asked(
+    service: Service, store: AnalysisStore, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ask(client)["id"]
+    feeds = EventFeeds(store)
+    listener = asyncio.ensure_future(_all(feeds.listen(asked, 0)))
+    await asyncio.sleep(0.3)
+    listener.cancel()
+    await asyncio.sleep(0.5)
+    num_polls = _counted(monkeypatch, store, "last_events")
+    await asyncio.sleep(0.5)
+    assert num_polls() == 0
+
+
+def test_the_webhooks_url_is_checked(app: FastAPI, service: Service) -> None:
+    secret = SecretStr("whsec_" + "QUJD" * 8)
+    store_settings = service.settings.store.model_copy(update={"webhook_secret": secret})
+    settings = service.settings.model_copy(update={"store": store_settings})
+    app.dependency_overrides[_service] = lambda: replace(service, settings=settings)
+    client = TestClient(app)
+    ask(client, webhook={"url": "https://example.com/hook?token=1"})
+    long = "https://example.com/" + "a" * 3000
+    for url in ("ftp://example.com", "https://user:password@example.com", "example.com", long):
+        error = error_of(client.post(STORED, json=ASKED | {"webhook": {"url": url}}), 400)
+        assert error["param"] == "webhook"

@@ -1,0 +1,110 @@
+"""Chunk answers are found by what decides on them, and by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.analysis import StoredRun
+from pipeline.errors import LeaseLost
+from pipeline.store import AnalysisStore
+from pipeline.store.answers import answer_key
+from pipeline.types import PictureTreatment, Prompt
+from tests.pipeline.store.conftest import FakeClock
+from tests.pipeline.store.samples import ANSWER, CHUNK, MODEL, PROMPT, SAMPLING, VIDEO, new
+
+ASKED = {
+    "video": VIDEO,
+    "chunk": CHUNK,
+    "prompt": PROMPT,
+    "token_sampling": SAMPLING,
+    "model": MODEL,
+    "cache_salt": None,
+}
+KEY = answer_key(**ASKED)  # type: ignore[arg-type]
+
+
+def run_of(store: AnalysisStore) -> StoredRun:
+    store.analyses.create(new())
+    claimed = store.runs.claim([MODEL])
+    assert claimed
+    return claimed.run
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"video": replace(VIDEO, fingerprint="others")},
+        {"chunk": replace(CHUNK, frame_indices=np.array([0, 1, 2, 4]))},
+        {"chunk": replace(CHUNK, pts_seconds=CHUNK.pts_seconds + 0.001)},
+        {"chunk": replace(CHUNK, start_seconds=57.0)},
+        {"chunk": replace(CHUNK, stop_seconds=117.0)},
+        {"chunk": replace(CHUNK, width_px=1184)},
+        {"chunk": replace(CHUNK, treatment=PictureTreatment())},
+        {"prompt": Prompt("What happens then?", PROMPT.system)},
+        {"prompt": Prompt(PROMPT.text)},
+        {"token_sampling": replace(SAMPLING, seed=1)},
+        {"token_sampling": replace(SAMPLING, adapter=None)},
+        {"token_sampling": replace(SAMPLING, json_format=None)},
+        {"token_sampling": replace(SAMPLING, num_logprobs=None)},
+        {"model": "another"},
+        {"cache_salt": "salt"},
+    ],
+)
+def test_what_decides_on_an_answer_is_in_its_key(change: dict[str, object]) -> None:
+    assert answer_key(**ASKED | change) != KEY  # type: ignore[arg-type]
+
+
+def test_what_does_not_is_not() -> None:
+    assert answer_key(**ASKED | {"chunk": replace(CHUNK, index=7)}) == KEY  # type: ignore[arg-type]
+    greedy = replace(SAMPLING, temperature=0.0)
+    keys = {answer_key(**ASKED | {"token_sampling": replace(greedy, seed=seed)}) for seed in (1, 2)}  # type: ignore[arg-type]
+    assert len(keys) == 1
+
+
+def test_a_later_run_finds_it_as_it_was(store: AnalysisStore, clock: FakeClock) -> None:
+    run = run_of(store)
+    assert store.answers.find(KEY, 1, run) is None
+    store.answers.keep(KEY, run, ANSWER)
+    clock.now += 11
+    later = store.runs.claim([MODEL])
+    assert later
+    assert store.answers.find(KEY, 1, later.run) == ANSWER
+    with pytest.raises(LeaseLost):
+        store.answers.find(KEY, 1, run)
+
+
+def test_another_analysis_says_that_it_took_it(store: AnalysisStore) -> None:
+    store.answers.keep(KEY, run_of(store), ANSWER)
+    another = run_of(store)
+    found = store.answers.find(KEY, 1, another)
+    assert found == ANSWER.reused() != ANSWER
+    assert found.text and found.text.generation.text == "A cat sits."
+    assert (found.processing_seconds, found.text.generation.inference_seconds, found.queue_seconds) == (0, 0, 0)
+    own = replace(ANSWER, attempts=1)
+    store.answers.keep(KEY, another, own)
+    assert store.answers.find(KEY, 1, another) == own
+
+
+def test_its_place_is_that_of_the_plan_at_hand(store: AnalysisStore) -> None:
+    store.answers.keep(KEY, run_of(store), ANSWER)
+    found = store.answers.find(KEY, 7, run_of(store))
+    assert found and found.chunk_index == 7
+
+
+def test_the_first_one_stays(store: AnalysisStore) -> None:
+    run = run_of(store)
+    store.answers.keep(KEY, run, ANSWER)
+    store.answers.keep(KEY, run, replace(ANSWER, attempts=4))
+    assert store.answers.find(KEY, 1, run) == ANSWER
+
+
+def test_it_goes_with_its_analysis(store: AnalysisStore) -> None:
+    run, another = run_of(store), run_of(store)
+    store.answers.keep(KEY, run, ANSWER)
+    store.analyses.cancel(run.analysis_id)
+    store.analyses.delete(run.analysis_id)
+    store.answers.keep(KEY, run, ANSWER)
+    assert store.answers.find(KEY, 1, another) is None

@@ -1,0 +1,39 @@
+"""What is stored comes back as it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pipeline.analysis import AnalysisJob
+from pipeline.store import StoredJob
+from pipeline.store.documents import CHUNK_ANSWERS, JOBS
+from pipeline.types import ChunkFailure, HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
+from tests.pipeline.store.samples import ANSWER, job
+
+
+@pytest.mark.parametrize(
+    "source",
+    [LocalVideo("a/b.mp4"), HttpVideo("https://h/a.mp4?s=1"), S3Video("bucket", "a key"), StoredVideo("file-1", True)],
+)
+def test_a_job_comes_back(source: VideoSource) -> None:
+    stored = StoredJob(job(source), include_video_metadata=True)
+    assert JOBS.load(JOBS.dump(stored)) == stored
+
+
+@pytest.mark.parametrize("answer", [ANSWER, replace(ANSWER, text=None, failure=ChunkFailure("decode_failed", "No."))])
+def test_a_chunk_answer_comes_back(answer: object) -> None:
+    text = CHUNK_ANSWERS.dump(answer)  # type: ignore[arg-type]
+    assert "\0" not in text
+    assert CHUNK_ANSWERS.load(text) == answer
+
+
+def test_what_an_earlier_release_wrote_is_read() -> None:
+    """Fields with a default may be missing."""
+    text = json.loads(JOBS.dump(StoredJob(job())))
+    del text["job"]["cache_salt"], text["job"]["token_sampling"]["adapter"]
+    loaded = JOBS.load(json.dumps(text)).job
+    assert isinstance(loaded, AnalysisJob)
+    assert (loaded.cache_salt, loaded.token_sampling.adapter) == (None, None)

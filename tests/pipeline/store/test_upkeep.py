@@ -1,0 +1,69 @@
+"""What is old goes, and what is needed stays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.errors import AnalysisNotFound
+from pipeline.store import AnalysisStatus, AnalysisStore
+from tests.pipeline.store.conftest import FakeClock
+from tests.pipeline.store.samples import ANSWER, ANSWER_EVENT, MODEL, new
+
+
+def test_results_expire(store: AnalysisStore, clock: FakeClock) -> None:
+    analysis_id = store.analyses.create(new())[0].analysis_id
+    claimed = store.runs.claim([MODEL])
+    assert claimed
+    store.answers.keep("key", claimed.run, ANSWER)
+    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, ANSWER_EVENT)
+    clock.now += 999
+    assert store.upkeep.delete_expired() == 0
+    clock.now += 2
+    assert store.upkeep.delete_expired() == 1
+    with pytest.raises(AnalysisNotFound):
+        store.analyses.get(analysis_id)
+    store.analyses.create(new())
+    another = store.runs.claim([MODEL])
+    assert another and store.answers.find("key", 1, another.run) is None
+
+
+def test_expired_ones_go_in_batches(store: AnalysisStore, clock: FakeClock) -> None:
+    for _ in range(5):
+        for number in range(50):
+            store.analyses.cancel(store.analyses.create(new(number))[0].analysis_id)
+    clock.now += 1001
+    assert [store.upkeep.delete_expired() for _ in range(4)] == [100, 100, 50, 0]
+
+
+def test_an_upload_goes_before_its_analysis(store: AnalysisStore, clock: FakeClock) -> None:
+    analysis_id = store.analyses.create(new(owned_file_id="file-1"))[0].analysis_id
+    assert store.upkeep.uploads_of_ended() == []
+    store.analyses.cancel(analysis_id)
+    assert store.upkeep.uploads_of_ended() == [(analysis_id, "file-1")]
+    clock.now += 1001
+    assert store.upkeep.delete_expired() == 0
+    store.upkeep.upload_is_gone(analysis_id)
+    assert store.upkeep.uploads_of_ended() == []
+    assert store.upkeep.delete_expired() == 1
+
+
+def test_what_nobody_came_to_run_has_failed(store: AnalysisStore, clock: FakeClock) -> None:
+    forgotten = store.analyses.create(new(model="another"))[0].analysis_id
+    clock.now += 1001
+    fresh = store.analyses.create(new())[0].analysis_id
+    assert store.upkeep.fail_forgotten() == 1
+    assert store.analyses.get(forgotten).status == AnalysisStatus.FAILED
+    assert store.analyses.get(fresh).status == AnalysisStatus.QUEUED
+    (event,) = store.analyses.events(forgotten)
+    assert (event.name, json.loads(event.body)["error"]["type"]) == ("error", "deadline_exceeded")
+
+
+def test_a_long_one_that_is_run_is_not_forgotten(store: AnalysisStore, clock: FakeClock) -> None:
+    store.analyses.create(new())
+    claimed = store.runs.claim([MODEL])
+    assert claimed
+    clock.now += 5000
+    store.runs.renew([claimed.run])
+    assert store.upkeep.fail_forgotten() == 0
