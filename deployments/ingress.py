@@ -37,8 +37,10 @@ def build_http_app() -> FastAPI:
     for dialect in (native, stored, estimates, openai, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
-    bodies = [native.AnalysisRequest, estimates.EstimateRequest, openai.ChatCompletionRequest, files.FileFields]
-    add_documentation(app, bodies=bodies)
+    add_documentation(
+        app,
+        bodies=[native.AnalysisRequest, estimates.EstimateRequest, openai.ChatCompletionRequest, files.FileFields],
+    )
     return app
 
 
