@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -38,6 +39,7 @@ FILM_SECONDS, FILM_FPS = 600.0, Fraction(5)
 class FakeServer:
     url: str
     orchestrator: FakeOrchestrator
+    http: httpx.Client
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +92,9 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
     while not running.started:
         assert thread.is_alive(), "uvicorn did not start"
         time.sleep(0.02)
-    yield FakeServer(f"http://127.0.0.1:{running.config.port}/", orchestrator)
+    url = f"http://127.0.0.1:{running.config.port}/"
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        yield FakeServer(url, orchestrator, http)
     running.should_exit = True
     thread.join(timeout=10)
     store.close()

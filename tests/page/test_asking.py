@@ -118,7 +118,7 @@ def test_options_reach_the_plan_and_wrong_ones_are_marked(page: Page, film_path:
     page.click("#options summary")
     page.fill("[name=video_end]", "2:00")
     page.fill("[name=chunk_duration]", "30")
-    expect(page.locator("#plan-words")).to_have_text("5 chunks of up to 30 s · 252 frames")
+    expect(page.locator("#plan-words")).to_contain_text("5 chunks of up to 30 s")
     page.fill("[name=chunk_overlap]", "40")
     expect(page.locator("#ask-problem")).to_contain_text(
         "chunk_overlap (40 s) must be shorter than chunk_duration (30 s)"

@@ -73,7 +73,7 @@ export class History {
     try {
       const body = await deleteAnalysis(analysis.id);
       if (!body.deleted) return item.replaceWith(this._item(body));
-      const next = /** @type {HTMLElement | null} */ (item.nextElementSibling?.querySelector("a") ?? null);
+      const next = item.nextElementSibling?.querySelector("a") ?? item.closest("dialog")?.querySelector("button");
       item.remove();
       (next ?? byId("open-history")).focus();
       this._onGone(analysis.id);
