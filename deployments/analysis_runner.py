@@ -9,6 +9,7 @@ from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from deployments.store_upkeep import StoreUpkeep
 from deployments.stored_runs import StoredRuns
+from deployments.webhook_sender import WebhookSender
 from pipeline.analysis import AnalysisEvent, AnalysisJob
 from pipeline.sources import open_upload_store
 from pipeline.store import open_store
@@ -21,7 +22,8 @@ class AnalysisRunner:
         store = open_store(settings.store)
         self._runs = StoredRuns(store, _CancellingOrchestrator(orchestrator), settings.store, choice)
         upkeep = StoreUpkeep(store, open_upload_store(settings.sources))
-        self._tasks = [asyncio.ensure_future(work) for work in (self._runs.run(), upkeep.run())]
+        webhooks = WebhookSender(store, settings)
+        self._tasks = [asyncio.ensure_future(work) for work in (self._runs.run(), upkeep.run(), webhooks.run())]
 
     async def wake(self) -> None:
         """Says that an analysis waits. Without it one is found a moment later."""

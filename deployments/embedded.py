@@ -47,7 +47,8 @@ def embedded_server(
     What it stores ends with it, too, unless `args` says where the store is.
     """
     with tempfile.TemporaryDirectory(prefix="longtake-data-") as data_dir:
-        config = load_config(config_path, {"store": {"data_dir": data_dir}} | dict(args or {}))
+        given = dict(args or {})
+        config = load_config(config_path, given | {"store": {"data_dir": data_dir} | given.get("store", {})})
         with embedded_ray(log_to_driver=log_to_driver, object_store_bytes=object_store_bytes):
             yield deploy(config)
 

@@ -10,7 +10,7 @@ import pytest
 from deployments.api.errors import STATUS
 from deployments.api.native import AnalysisRequest
 from deployments.config import AnalysisSettings, AppSettings
-from pipeline.config import DecodingSettings, SourceSettings, VideoLimits
+from pipeline.config import DecodingSettings, SourceSettings, StoreSettings, VideoLimits
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 TABLE_NAMES = set(re.findall(r"`([\w.]+)`", README))
@@ -22,6 +22,7 @@ def _settings() -> list[str]:
         "limits": VideoLimits,
         "decoding": DecodingSettings,
         "analysis": AnalysisSettings,
+        "store": StoreSettings,
     }
     nested = [f"{name}.{field}" for name, group in groups.items() for field in group.model_fields]
     return nested + [field for field in AppSettings.model_fields if field not in groups]

@@ -18,24 +18,26 @@ from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency, Vid
 from deployments.api.streaming import event_stream
 from deployments.store_upkeep import delete_upload
 from pipeline.analysis import AnalysisJob
+from pipeline.config import StoreSettings
 from pipeline.errors import InvalidRequest
-from pipeline.sources import DataUrl, parse_video_url, public_name
+from pipeline.sources import DataUrl, check_http_url, parse_video_url, public_name
 from pipeline.store import (
     AnalysisAbout,
     AnalysisRecord,
     AnalysisStatus,
+    AnalysisStore,
     EventNames,
     IdempotencyKey,
     NewAnalysis,
     StoredJob,
 )
 from pipeline.types import HttpVideo, VideoSource
-from pipeline.webhooks import checked_webhook_url
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 MAX_KEY_CHARACTERS = 255
 MAX_METADATA = 16
 MAX_PAGE = 100
+MAX_URL_CHARACTERS = 2048
 
 router = APIRouter(tags=["analyses"])
 
@@ -170,7 +172,7 @@ class AnalysisToStore:
 async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
     """Answers 202 with an analysis that waits for its turn, or with the one that the key stands for."""
     if asked.webhook_url is not None:
-        checked_webhook_url(asked.webhook_url, service.settings.store)
+        _check_webhook(asked.webhook_url, service.settings.store)
     idempotency = await _idempotency(asked, idempotency_key)
     async with AsyncExitStack() as undo:
         source, owned_file_id = await service.kept_source(asked.video)
@@ -204,8 +206,7 @@ async def list_analyses(
     page = await asyncio.to_thread(service.analysis_store.analyses.page, limit=limit, after=after, status=status)
     data = []
     for record in page.records:
-        error = await _error(record, service)
-        data.append(AnalysisSummaryBody.model_validate(AnalysisSummaryBody.fields_of(record, error)))
+        data.append(await asyncio.to_thread(summary_of, record, service.analysis_store))
     return AnalysisListBody.of(data, has_more=page.has_more)
 
 
@@ -270,12 +271,31 @@ async def _object(record: AnalysisRecord, service: Service) -> AnalysisObjectBod
     )
 
 
-async def _error(record: AnalysisRecord, service: Service) -> Mapping[str, Any] | None:
-    if record.status != AnalysisStatus.FAILED:
-        return None
-    names = (EventNames.ERROR,)
-    events = await asyncio.to_thread(service.analysis_store.analyses.events, record.analysis_id, names=names)
-    return next((json.loads(event.body)["error"] for event in events), None)
+def summary_of(record: AnalysisRecord, store: AnalysisStore) -> AnalysisSummaryBody:
+    """Raises StoreFailed."""
+    error = None
+    if record.status == AnalysisStatus.FAILED:
+        events = store.analyses.events(record.analysis_id, names=(EventNames.ERROR,))
+        error = next((json.loads(event.body)["error"] for event in events), None)
+    return AnalysisSummaryBody.model_validate(AnalysisSummaryBody.fields_of(record, error))
+
+
+def _check_webhook(url: str, settings: StoreSettings) -> None:
+    """Raises InvalidRequest for what is no plain http or https URL, and where no secret is there to sign with."""
+    if settings.webhook_secret is None:
+        raise InvalidRequest(
+            "Webhooks are off: they are signed, and the operator has set no store.webhook_secret. Leave webhook out, "
+            "and ask for the analysis or listen to its events.",
+            param="webhook",
+        )
+    if len(url) > MAX_URL_CHARACTERS:
+        raise InvalidRequest(
+            f"The webhook's URL has {len(url)} characters; at most {MAX_URL_CHARACTERS} are allowed.", param="webhook"
+        )
+    try:
+        check_http_url(url)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"webhook.url: {error.message}", param="webhook") from None
 
 
 async def _idempotency(asked: AnalysisToStore, key: str | None) -> IdempotencyKey | None:

@@ -4,12 +4,20 @@ Everything here is synchronous; callers run it in threads.
 """
 
 from pipeline.sources.copies import LocalCopy
+from pipeline.sources.http_posts import PostFailed, post
 from pipeline.sources.library import VideoLibrary
 from pipeline.sources.resumable_uploads import Appender, ResumableUpload, ResumableUploads
 from pipeline.sources.s3_objects import s3_client
 from pipeline.sources.stored_files import REQUEST_PURPOSE, FilePage, StoredFile, UploadStore, check_room, page_of
 from pipeline.sources.uploads import open_resumable_uploads, open_upload_store
-from pipeline.sources.urls import DataUrl, decode_data_url, decode_frame_list, parse_video_url, public_name
+from pipeline.sources.urls import (
+    DataUrl,
+    check_http_url,
+    decode_data_url,
+    decode_frame_list,
+    parse_video_url,
+    public_name,
+)
 
 __all__ = [
     "REQUEST_PURPOSE",
@@ -17,11 +25,13 @@ __all__ = [
     "DataUrl",
     "FilePage",
     "LocalCopy",
+    "PostFailed",
     "ResumableUpload",
     "ResumableUploads",
     "StoredFile",
     "UploadStore",
     "VideoLibrary",
+    "check_http_url",
     "check_room",
     "decode_data_url",
     "decode_frame_list",
@@ -29,6 +39,7 @@ __all__ = [
     "open_upload_store",
     "page_of",
     "parse_video_url",
+    "post",
     "public_name",
     "s3_client",
 ]

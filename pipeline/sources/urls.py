@@ -93,6 +93,13 @@ def split_http_url(url: str) -> HttpTarget:
     return HttpTarget(parts.scheme, _checked_host(parts), port, _path_and_query(parts))
 
 
+def check_http_url(url: str) -> None:
+    """Raises InvalidRequest for what is no plain http or https URL."""
+    if _scheme_of(url) not in ("http", "https"):
+        raise InvalidRequest("The URL is none of http or https. Send one that is.")
+    split_http_url(url)
+
+
 def public_name(url: str) -> str:
     """What may be shown of an http or https URL: no userinfo, query or fragment, which may hold secrets."""
     return split_http_url(url).url.partition("?")[0]

@@ -64,6 +64,7 @@ class FakeOrchestrator:
         self.chunk_seconds = chunk_seconds
         self.trouble: Callable[[Chunk], ChunkAnswer | None] = lambda chunk: None
         self.merge_error: Callable[[], str | None] = lambda: None
+        self.on_begin: Callable[[Chunk], None] = lambda chunk: None
         self.computed: Counter[int] = Counter()
         self.under_way = 0
 
@@ -103,6 +104,7 @@ class FakeOrchestrator:
         if kept:
             return kept
         self.computed[chunk.index] += 1
+        self.on_begin(chunk)
         await asyncio.sleep(self.chunk_seconds)
         answer = replace(self.trouble(chunk) or answer_of(chunk), chunk_index=chunk.index)
         await self._kept.keep(job, self.plan, answer)

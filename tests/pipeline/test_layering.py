@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+RUN_BY_ALEMBIC = ROOT / "pipeline" / "store" / "migrations" / "env.py"
 PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
 LEAVES = ("errors", "types", "config", "sniffing")
 OURS = ("pipeline", "deployments", "longtake")
@@ -40,7 +41,7 @@ def imports_of_ours(path: Path) -> set[str]:
 
 
 def test_pipeline_needs_no_server() -> None:
-    command = [sys.executable, "-c", IMPORT_ALL, *map(module_name, PIPELINE)]
+    command = [sys.executable, "-c", IMPORT_ALL, *(module_name(path) for path in PIPELINE if path != RUN_BY_ALEMBIC)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
 

@@ -1,0 +1,1 @@
+"""What needs servers and processes of its own, and minutes."""
