@@ -27,8 +27,7 @@ const desk = {
   source: null,
   /** @type {any | null} what the server says it would do */
   estimate: null,
-  /** @type {"none" | "loading" | "ready" | "absent" | "wrong"} */
-  planning: /** @type {any} */ ("none"),
+  isPlanning: false,
   /** @type {import("./analysis.js").Analysis[]} */
   analyses: [],
   /** @type {string | null} */
@@ -74,7 +73,7 @@ function draw() {
   showPlan(analysis ? null : desk.estimate);
   byId("video-facts").textContent = plan ? videoWords(plan.video_info) : "";
   byId("prompt-label").textContent = desk.analyses.length ? "Ask something else about it" : "What do you want to know?";
-  byId("timeline-title").parentElement.parentElement.toggleAttribute("data-loading", desk.planning === "loading");
+  byId("timeline-title").parentElement.parentElement.toggleAttribute("data-loading", desk.isPlanning);
 }
 
 /** @param {any} video */
@@ -84,15 +83,7 @@ function videoWords(video) {
 
 /** @param {any | null} plan */
 function planWords(plan) {
-  if (!plan) {
-    return {
-      none: "",
-      loading: "Planning …",
-      ready: "",
-      absent: "This server cannot plan ahead: the plan shows when the first question is asked.",
-      wrong: "",
-    }[desk.planning];
-  }
+  if (!plan) return desk.isPlanning ? "Planning …" : "";
   const frames = plan.chunks.reduce((/** @type {number} */ sum, /** @type {any} */ chunk) => sum + chunk.num_frames, 0);
   const chunks = plan.num_chunks === 1 ? "1 chunk" : `${plan.num_chunks} chunks of up to ${span(plan.chunk_duration)}`;
   return `${chunks} · ${frames.toLocaleString("en")} frames`;
@@ -117,7 +108,7 @@ function showPlan(estimate) {
 /** @param {import("./source.js").Source} source */
 function putOnDesk(source) {
   leave();
-  Object.assign(desk, { source, estimate: null, planning: "none", analyses: [], shownId: null, isAsked: false, leaving: new AbortController() });
+  Object.assign(desk, { source, estimate: null, isPlanning: false, analyses: [], shownId: null, isAsked: false, leaving: new AbortController() });
   clearRange();
   showView("desk");
   byId("video-name").textContent = source.name;
@@ -143,7 +134,7 @@ function start() {
   leave();
   player.clear();
   thumbnails.load(null);
-  Object.assign(desk, { source: null, estimate: null, planning: "none", analyses: [], shownId: null });
+  Object.assign(desk, { source: null, estimate: null, isPlanning: false, analyses: [], shownId: null });
   showView("start");
   document.title = "Longtake";
   if (location.hash) window.history.pushState(null, "", location.pathname + location.search);
@@ -224,18 +215,17 @@ async function plan() {
   if (!desk.source?.fields) return;
   try {
     const request = { ...desk.source.fields, ...chosenOptions() };
-    desk.planning = "loading";
+    desk.isPlanning = true;
     render();
     desk.estimate = await api.estimate(request, signal);
-    desk.planning = "ready";
     markOption(null);
     problem("ask-problem", null);
     announce(`Planned: ${desk.estimate.plan.num_chunks} chunks`);
   } catch (error) {
-    if (signal.aborted) return;
-    desk.planning = error instanceof api.NotOffered ? "absent" : "wrong";
-    if (desk.planning === "wrong") wrong(/** @type {Error} */ (error));
+    if (!signal.aborted) wrong(/** @type {Error} */ (error));
   }
+  if (signal.aborted) return; // another one is planned by now
+  desk.isPlanning = false;
   render();
 }
 
