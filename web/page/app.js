@@ -73,7 +73,7 @@ function draw() {
   showPlan(analysis ? null : desk.estimate);
   byId("video-facts").textContent = plan ? videoWords(plan.video_info) : "";
   byId("prompt-label").textContent = desk.analyses.length ? "Ask something else about it" : "What do you want to know?";
-  byId("timeline-title").parentElement.parentElement.toggleAttribute("data-loading", desk.isPlanning);
+  byId("timeline").toggleAttribute("data-loading", desk.isPlanning);
 }
 
 /** @param {any} video */
