@@ -95,13 +95,6 @@ def add_error_handlers(app: FastAPI) -> None:
     async def ours(request: Request, error: errors.LongtakeError) -> JSONResponse:
         return error_response(error)
 
-    @app.exception_handler(RequestValidationError)
-    async def parameters(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = error.errors()[0]
-        name = str(found["loc"][-1])
-        message = f"{name} is {found['input']!r:.80}; {found['msg'][0].lower()}{found['msg'][1:]}."
-        return JSONResponse(error_body(errors.InvalidRequest(message, param=name)), 400)
-
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         kind = "not_found" if error.status_code == 404 else "invalid_request"
