@@ -3,6 +3,8 @@ SHELL := /bin/bash
 # Nothing that runs here reports on its users.
 export VLLM_NO_USAGE_STATS := 1
 export RAY_USAGE_STATS_ENABLED := 0
+# Serve's proxy reads a request's body no faster than it is taken from there.
+export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH := deployments.body_flow:pace_proxy
 # Ray starts its workers at nice 15, where decoders starve beside ordinary processes: 26-33 s instead of 7-13 s.
 export RAY_worker_niceness := 0
 # SVT-AV1, in which some films are written, prints its settings on every start; errors alone will do.

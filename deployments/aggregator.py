@@ -8,7 +8,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.calls import end_of
 from pipeline.aggregation import Merged, MergeTask, merge_groups
-from pipeline.types import Generation, TextDelta, TokenSampling, TokenUsage, Turn
+from pipeline.types import NO_TRAIL, Generation, TextDelta, TokenSampling, TokenUsage, Trail, Turn
 
 
 class Aggregator:
@@ -18,7 +18,7 @@ class Aggregator:
         self._engine = vision_language_model.options(stream=True)
 
     async def merge(
-        self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int, turn: Turn
+        self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Merged]:
         """Yields the answer as it is written, then the whole of it. Raises InvalidRequest, EngineFailed."""
         # Results of one level are prompts of the next: two of them must fit, whatever length the client allows.
@@ -28,13 +28,15 @@ class Aggregator:
         usage, levels = TokenUsage(), 1
         groups = merge_groups(task, max_prompt_tokens=max_prompt_tokens)
         while len(groups) > 1:
-            generations = await asyncio.gather(*(self._generation(group, intermediate, turn) for group in groups))
+            generations = await asyncio.gather(
+                *(self._generation(group, intermediate, turn, trail) for group in groups)
+            )
             usage = sum((generation.usage for generation in generations), usage)
             notes = tuple(g.merged(generation.text) for g, generation in zip(groups, generations, strict=True))
             groups = merge_groups(replace(task, notes=notes), max_prompt_tokens=max_prompt_tokens)
             levels += 1
         pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(
-            groups[0].prompt, token_sampling, turn
+            groups[0].prompt, token_sampling, turn, trail
         )
         async for piece in pieces:
             if isinstance(piece, Generation):
@@ -42,6 +44,8 @@ class Aggregator:
             else:
                 yield piece
 
-    async def _generation(self, task: MergeTask, token_sampling: TokenSampling, turn: Turn) -> Generation:
-        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(task.prompt, token_sampling, turn)
+    async def _generation(self, task: MergeTask, token_sampling: TokenSampling, turn: Turn, trail: Trail) -> Generation:
+        pieces: AsyncIterator[TextDelta | Generation] = self._engine.generate.remote(
+            task.prompt, token_sampling, turn, trail
+        )
         return await end_of(pieces)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 
 from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, LongtakeError, ReplicaLost
+from pipeline.isolation import WorkAborted
 from pipeline.types import TextDelta
 
 logger = logging.getLogger("ray.serve")
@@ -59,6 +60,17 @@ def own_error(error: Exception) -> Exception:
     if isinstance(error, RayTaskError) and isinstance(error.cause, LongtakeError):
         return error.cause
     return error
+
+
+def error_type(error: BaseException) -> str:
+    """For clients, metrics and traces: which error it is, without its text."""
+    own = own_error(error) if isinstance(error, Exception) else error
+    return own.type_name() if isinstance(own, LongtakeError) else INTERNAL_ERROR
+
+
+def is_given_up(error: BaseException) -> bool:
+    """Whether work ended because nobody wants it any more."""
+    return isinstance(error, asyncio.CancelledError | GeneratorExit | WorkAborted)
 
 
 def is_replica_loss(error: BaseException | None) -> bool:

@@ -3,12 +3,14 @@
 import asyncio
 from collections import OrderedDict
 
+from deployments.metrics import SourceMetrics
+from deployments.tracing import stage
 from pipeline.chunking import plan_chunks
 from pipeline.config import SourceSettings, VideoLimits
 from pipeline.isolated_probing import IsolatedProbe
 from pipeline.probing import ProbedVideo
 from pipeline.sources import VideoLibrary
-from pipeline.types import ChunkingRequest, ChunkPlan, TokenBudget, VideoSource
+from pipeline.types import NO_TRAIL, ChunkingRequest, ChunkPlan, TokenBudget, Trail, VideoSource
 
 PROBED_VIDEOS_KEPT = 32
 """A probed video is 24 bytes a frame: 8 MB for three hours at 30 frames per second."""
@@ -18,15 +20,20 @@ class Chunker:
     """Reads a video's packets and plans its chunks; no pixels."""
 
     def __init__(self, sources: SourceSettings, limits: VideoLimits, max_chunks: int) -> None:
-        self._library = VideoLibrary(sources)
+        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().fetched)
         self._limits = limits
         self._max_chunks = max_chunks
         self._probe_file = IsolatedProbe()
         self._probed: OrderedDict[str, ProbedVideo] = OrderedDict()
 
-    async def plan(self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget) -> ChunkPlan:
+    async def plan(
+        self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget, trail: Trail = NO_TRAIL
+    ) -> ChunkPlan:
         """Raises SourceError, VideoError or InvalidRequest for what cannot be analysed."""
-        return await asyncio.to_thread(self._plan, source, request, budget)
+        with stage("plan", trail) as planning:
+            plan = await asyncio.to_thread(self._plan, source, request, budget)
+            planning.set(num_chunks=len(plan.chunks), video_seconds=plan.video.duration_seconds, codec=plan.video.codec)
+            return plan
 
     def _plan(self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget) -> ChunkPlan:
         video = self._probe(source)

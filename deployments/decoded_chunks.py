@@ -5,8 +5,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ray.serve.handle import DeploymentResponse
-from ray.serve.metrics import Counter
 
+from deployments.metrics import FrameStoreMetrics
 from pipeline.types import Chunk, VideoInfo
 
 ChunkKey = Hashable
@@ -29,17 +29,16 @@ class DecodedChunks:
     What it holds lies in the object store of the node that decoded it, and stays there for as long as it is held.
     """
 
-    def __init__(self, capacity_bytes: int) -> None:
+    def __init__(self, capacity_bytes: int, metrics: FrameStoreMetrics) -> None:
         self.capacity_bytes = capacity_bytes
         self._kept: OrderedDict[ChunkKey, _Kept] = OrderedDict()
         self._kept_bytes = 0
-        self._hits = Counter("longtake_decoded_chunk_hits", "Chunks that were asked about and not decoded again.")
-        self._misses = Counter("longtake_decoded_chunk_misses", "Chunks that were asked about and had to be decoded.")
+        self._metrics = metrics
 
     def get(self, key: ChunkKey) -> DeploymentResponse | None:
         """What FrameDecoder gave for it; None where it has to be decoded."""
         kept = self._kept.get(key)
-        (self._misses if kept is None else self._hits).inc()
+        self._metrics.asked(is_kept=kept is not None)
         if kept is None:
             return None
         self._kept.move_to_end(key)
@@ -54,8 +53,10 @@ class DecodedChunks:
         self._kept_bytes += num_bytes
         while self._kept_bytes > self.capacity_bytes:
             self._kept_bytes -= self._kept.popitem(last=False)[1].num_bytes
+        self._metrics.kept(self._kept_bytes)
 
     def drop(self, key: ChunkKey) -> None:
         """Where what was kept is gone with its node, or is replaced."""
         if key in self._kept:
             self._kept_bytes -= self._kept.pop(key).num_bytes
+            self._metrics.kept(self._kept_bytes)

@@ -18,6 +18,8 @@ from ray.serve._private.api import serve_start  # `serve run` itself starts from
 from ray.serve.config import ProxyLocation
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
+from deployments.body_flow import PROXY_CALLBACK, PROXY_CALLBACK_VARIABLE
+
 SERVE_CONFIG = Path(__file__).resolve().parent.parent / "serve_config.yaml"
 APPLICATION = "longtake"
 LEAST_CPUS = 2
@@ -59,16 +61,17 @@ def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJEC
     """
     temp_dir = tempfile.mkdtemp(prefix="longtake-")  # Unix sockets stand below it, and take 107 bytes at most
     try:
-        ray.init(
-            address="local",
-            namespace="serve",
-            num_cpus=max(LEAST_CPUS, os.cpu_count() or 1),
-            object_store_memory=object_store_bytes,
-            include_dashboard=False,
-            log_to_driver=log_to_driver,
-            configure_logging=log_to_driver,
-            _temp_dir=temp_dir,
-        )
+        with _environment({PROXY_CALLBACK_VARIABLE: PROXY_CALLBACK}):  # inherited by all that Ray starts
+            ray.init(
+                address="local",
+                namespace="serve",
+                num_cpus=max(LEAST_CPUS, os.cpu_count() or 1),
+                object_store_memory=object_store_bytes,
+                include_dashboard=False,
+                log_to_driver=log_to_driver,
+                configure_logging=log_to_driver,
+                _temp_dir=temp_dir,
+            )
         yield
     finally:
         if ray.is_initialized():
@@ -77,6 +80,20 @@ def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJEC
                 serve.delete(application)
             ray.shutdown()
         shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def load_config(path: Path, args: Mapping[str, Any]) -> ServeDeploySchema:

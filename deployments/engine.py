@@ -65,6 +65,7 @@ class Engine:
             stat_loggers=[RayPrometheusStatLogger] if reports_to_ray else None,
         )
         self._inputs = EngineInputs(self._llm.get_tokenizer())
+        self._is_traced = self._llm.observability_config.otlp_traces_endpoint is not None
         self.max_model_len: int = self._llm.model_config.max_model_len
 
     async def generate(
@@ -74,8 +75,11 @@ class Engine:
         chunk: PreparedChunk | None = None,
         *,
         turn: Turn = AT_ONCE,
+        traceparent: str | None = None,
     ) -> AsyncIterator[TextDelta | Generation]:
         """Yields the text as it is written, then the whole of it.
+
+        `traceparent` is the span below which vLLM puts its own, where `engine_args` let it trace.
 
         Raises EngineFailed, EngineBusy or EngineDied. Closing the iterator ends the generation.
         """
@@ -94,6 +98,7 @@ class Engine:
                 uuid.uuid4().hex,
                 lora_request=self._adapters.request(token_sampling.adapter),
                 priority=turn.priority,
+                trace_headers={"traceparent": traceparent} if traceparent and self._is_traced else None,
             )
             async for output in outputs:
                 completion = output.outputs[0]

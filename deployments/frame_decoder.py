@@ -7,13 +7,15 @@ from contextlib import closing
 
 import ray
 
+from deployments.metrics import DecoderMetrics, SourceMetrics
+from deployments.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.isolation import GivenUp
 from pipeline.patches import prepared_chunk
 from pipeline.sources import VideoLibrary
-from pipeline.types import Chunk, PreparedChunk, VideoInfo, VideoSource
+from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
 
 
 class FrameDecoder:
@@ -27,19 +29,22 @@ class FrameDecoder:
     def __init__(self, sources: SourceSettings, decoding: DecodingSettings) -> None:
         if not ray.get_gpu_ids():  # Ray no longer hides GPUs from actors that asked for none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self._library = VideoLibrary(sources)
+        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().fetched)
         self._process = decoding_process()
         self._order = decoding.backend_order
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
+        self._metrics = DecoderMetrics()
 
-    async def decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk) -> PreparedChunk:
+    async def decode(
+        self, source: VideoSource, video: VideoInfo, chunk: Chunk, trail: Trail = NO_TRAIL
+    ) -> PreparedChunk:
         """The chunk's frames, in patches. The caller hands the reference on and never reads it.
 
         Raises DecodeFailed when no frame can be had, SourceError when the video is gone or is another one by now.
         Cancelled, it ends within a moment: FFmpeg cannot be asked to stop, but its process can be killed.
         """
         given_up = GivenUp()
-        work = self._thread.submit(self._decode, source, video, chunk, given_up)
+        work = self._thread.submit(self._decode, source, video, chunk, given_up, trail)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
@@ -50,9 +55,23 @@ class FrameDecoder:
         self._thread.shutdown(cancel_futures=True)
         self._process.close()
 
-    def _decode(self, source: VideoSource, video: VideoInfo, chunk: Chunk, given_up: GivenUp) -> PreparedChunk:
-        with (
-            self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
-            closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, given_up)) as backends,
-        ):
-            return prepared_chunk(ChunkDecoder(backends, self._order).decode(chunk), video.fingerprint)
+    def _decode(
+        self, source: VideoSource, video: VideoInfo, chunk: Chunk, given_up: GivenUp, trail: Trail
+    ) -> PreparedChunk:
+        try:
+            with (
+                stage("decode", trail) as decoding,  # here and not where it is asked for: it may have to wait
+                self._metrics.decoding(),
+                self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
+                closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, given_up)) as backends,
+            ):
+                decoded = ChunkDecoder(backends, self._order).decode(chunk)
+                self._metrics.decoded(decoded.report)
+                decoding.set(
+                    decoder=decoded.report.backend,
+                    num_frames=decoded.report.num_frames,
+                    missing_frames=len(decoded.report.missing_pts_seconds),
+                )
+                return prepared_chunk(decoded, video.fingerprint)
+        finally:
+            self._metrics.lost(self._process.num_workers_lost)

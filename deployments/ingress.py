@@ -1,31 +1,53 @@
 """Ingress: HTTP in, events of the Orchestrator out."""
 
+import logging
+import threading
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import files, health, native, openai, stored
+from deployments.api import estimates, files, health, native, openai, resumable, stored
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
 from deployments.api.event_feeds import EventFeeds
+from deployments.api.page import add_page
+from deployments.api.request_spans import RequestSpans, begun_trail
 from deployments.api.service import Service
+from deployments.body_flow import PacedBodies, tell_unless_paced
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
-from pipeline.analysis import AnalysisEvent, AnalysisJob
-from pipeline.sources import open_upload_store
+from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
+from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import open_store
+
+logger = logging.getLogger("ray.serve")
+
+SWEEP_SECONDS = 600.0
 
 
 def build_http_app() -> FastAPI:
     """All routes. They find the replica's Service through `deployments.api.service`."""
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
+    app.add_middleware(PacedBodies)
     add_error_handlers(app)
-    for dialect in (native, stored, openai, files, health):
+    app.add_middleware(RequestSpans)
+    # Of files' routes one would take resumable's.
+    for dialect in (native, stored, estimates, openai, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
-    add_documentation(app, bodies=[native.AnalysisRequest, openai.ChatCompletionRequest])
+    add_page(app)
+    bodies: list[type[BaseModel]] = [
+        native.AnalysisRequest,
+        estimates.EstimateRequest,
+        openai.ChatCompletionRequest,
+        files.FileFields,
+    ]
+    add_documentation(app, bodies=bodies)
     return app
 
 
@@ -36,16 +58,31 @@ class Ingress:
     def __init__(
         self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
     ) -> None:
+        tell_unless_paced()
         store = open_store(settings.store)
         self.service = Service(
             settings=settings,
             model=choice,
             uploads=open_upload_store(settings.sources),
+            resumable_uploads=open_resumable_uploads(settings.sources),
             orchestrator=_OrchestratorHandle(orchestrator),
             analysis_store=store,
             feeds=EventFeeds(store),
             wake_runner=runner.wake.remote,
         )
+        threading.Thread(target=_sweep_for_ever, args=(self.service,), name="sweep", daemon=True).start()
+
+
+def _sweep_for_ever(service: Service) -> None:
+    """Deletes expired uploads. Each replica does: what another one has deleted already is not there any more."""
+    while True:
+        try:
+            swept = service.uploads.sweep() + service.resumable_uploads.sweep()
+            if swept:
+                logger.info("%d uploads had expired or were given up, and are deleted", swept)
+        except Exception:
+            logger.exception("expired uploads could not be deleted")
+        time.sleep(SWEEP_SECONDS)
 
 
 class _OrchestratorHandle:
@@ -56,8 +93,12 @@ class _OrchestratorHandle:
         self._stream = handle.options(stream=True)
 
     def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
-        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(job)
+        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(replace(job, trail=begun_trail(job.trail)))
         return events
+
+    async def estimate(self, job: AnalysisJob) -> Estimate:
+        estimate: Estimate = await self._handle.estimate.remote(job)
+        return estimate
 
     async def max_model_len(self) -> int:
         return int(await self._handle.max_model_len.remote())

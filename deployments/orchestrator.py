@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import ray
@@ -15,6 +15,8 @@ from deployments.chunk_calls import ChunkCalls
 from deployments.config import AnalysisSettings
 from deployments.kept_answers import KeptAnswers
 from deployments.model_choice import ModelChoice
+from deployments.tracing import stage
+from deployments.watching import AnalysisWatch
 from pipeline.aggregation import Merged, MergeTask
 from pipeline.analysis import (
     AnalysisDone,
@@ -22,16 +24,20 @@ from pipeline.analysis import (
     AnalysisJob,
     AnswerDelta,
     ChunkDone,
+    Estimate,
     PlanReady,
     Progress,
 )
+from pipeline.citations import cited, unsupported_notice
 from pipeline.config import StoreSettings
-from pipeline.coverage import measure_coverage
+from pipeline.coverage import measure_coverage, planned_coverage
 from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
+from pipeline.rates import MeasuredRates, workload
 from pipeline.scheduling import run_windowed
 from pipeline.store import open_store
-from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, WrittenToken
+from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
+from pipeline.visual_tokens import TEMPORAL_PATCH
 
 logger = logging.getLogger("ray.serve")
 
@@ -48,6 +54,8 @@ class _Run:
     plan: ChunkPlan
     max_model_len: int
     started: float
+    kept_chunks: set[int] = field(default_factory=set)
+    """Answered before this run: they say nothing of how long a chunk takes."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class _Answer:
     finish_reason: str = "stop"
     merge_usage: TokenUsage = field(default_factory=TokenUsage)
     merge_levels: int = 0
+    merge_seconds: float = 0.0
     tokens: tuple[WrittenToken, ...] | None = None
 
 
@@ -90,6 +99,8 @@ class Orchestrator:
         self._settings = settings
         self._kept_answers = KeptAnswers(open_store(store_settings), choice)
         self._num_analyses = 0
+        self._rates = MeasuredRates()
+        self._watch = AnalysisWatch()
 
     async def max_model_len(self) -> int:
         """The engine's. Raises DeadlineExceeded when there is no engine for too long."""
@@ -103,10 +114,20 @@ class Orchestrator:
         """Raises EngineFailed unless the engine generates."""
         await with_retries(self._engine.check_ready.remote, attempts=1, what="The engine")
 
+    async def estimate(self, job: AnalysisJob) -> Estimate:
+        """What `job` would look at and cost; nothing of it runs. Raises what `analyze` raises up to its plan."""
+        plan = await self._plan(job, await self.max_model_len())
+        work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
+        return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
+
     async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
         """Yields a PlanReady, then a ChunkDone and a Progress for each chunk as it is answered, AnswerDeltas while the
         answer is written, and an AnalysisDone. Raises LongtakeError up to the plan; later failures stand in the result.
         """
+        async for event in self._watch.over(job, self._analyze):
+            yield event
+
+    async def _analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         with self._admitted():
             started = time.perf_counter()
             max_model_len = await self.max_model_len()
@@ -146,7 +167,7 @@ class Orchestrator:
         async with deadline(self._settings.chunk_timeout_seconds, "Reading and planning the video"):
             plan: ChunkPlan
             plan, _ = await with_retries(
-                lambda: self._chunker.plan.remote(job.source, job.chunking, budget),
+                lambda: self._chunker.plan.remote(job.source, job.chunking, budget, job.trail),
                 attempts=self._settings.chunk_attempts,
                 what="The plan",
             )
@@ -172,6 +193,7 @@ class Orchestrator:
     async def _all_chunks(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
         answers: list[ChunkAnswer] = []
         total = len(run.plan.chunks)
+        begun = time.perf_counter()
         async for chunk_answer in run_windowed(
             run.plan.chunks,
             lambda chunk: self._chunk_answer(run, chunk),
@@ -180,23 +202,28 @@ class Orchestrator:
             answers.append(chunk_answer)
             yield ChunkDone(chunk_answer)
             yield Progress(len(answers), total)
+        if not run.kept_chunks:
+            self._rates.learn_overlap(answers, time.perf_counter() - begun)
         answers.sort(key=lambda chunk_answer: chunk_answer.chunk_index)
         answer = _Answer()
         if run.job.aggregate and any(chunk_answer.text for chunk_answer in answers):
             yield Progress(total, total, merging=True)
+            started = time.perf_counter()
             async for piece in relayed(lambda relay: self._merge(run, answers, relay)):
                 if isinstance(piece, str):
                     yield AnswerDelta(piece)
                 else:
-                    answer = piece
+                    answer = replace(piece, merge_seconds=time.perf_counter() - started)
         yield _done(run, answers, answer)
 
     async def _chunk_answer(self, run: _Run, chunk: Chunk, relay: TextRelay | None = None) -> ChunkAnswer:
         kept = await self._kept_answers.find(run.job, run.plan, chunk)
         if kept is None:
             answer = await self._chunks.answer(run.job, run.plan, chunk, relay)
+            self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             await self._kept_answers.keep(run.job, run.plan, answer)
             return answer
+        run.kept_chunks.add(chunk.index)
         if relay is not None and kept.text is not None:
             relay.write(kept.text.generation.text)
         return kept
@@ -209,13 +236,19 @@ class Orchestrator:
             if answer.text
         )
         task = MergeTask(run.job.prompt, run.job.merge_instruction, notes)
+        begun = time.perf_counter()
         try:
-            async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
-                merged, _ = await with_retries(
-                    lambda: self._merged(run, task, relay), attempts=self._settings.chunk_attempts, what="The merge"
-                )
+            with stage("merge", run.job.trail) as merge:
+                async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
+                    merged, _ = await with_retries(
+                        lambda: self._merged(run, task, relay, merge.trail),
+                        attempts=self._settings.chunk_attempts,
+                        what="The merge",
+                    )
+                merge.set(levels=merged.levels)
         except LongtakeError as error:
             return _Answer(error=error.message)
+        self._rates.learn_merge(len(notes), time.perf_counter() - begun)
         return _Answer(
             text=merged.generation.text,
             finish_reason=merged.generation.finish_reason,
@@ -224,15 +257,19 @@ class Orchestrator:
             tokens=merged.generation.tokens,
         )
 
-    async def _merged(self, run: _Run, task: MergeTask, relay: TextRelay) -> Merged:
+    async def _merged(self, run: _Run, task: MergeTask, relay: TextRelay, trail: Trail) -> Merged:
         pieces: AsyncIterator[TextDelta | Merged] = self._aggregator.merge.remote(
-            task, run.job.token_sampling, run.max_model_len, run.job.turn()
+            task, run.job.token_sampling, run.max_model_len, run.job.turn(), trail
         )
         return await relay_through(relay, pieces)
 
 
 def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> AnalysisDone:
     chunk_usages = (chunk_answer.text.generation.usage for chunk_answer in answers if chunk_answer.text)
+    coverage = measure_coverage(run.plan, answers)
+    citations = cited(answer.text, answers, step_seconds=TEMPORAL_PATCH / run.plan.planned_fps)
+    if notice := unsupported_notice(citations):
+        coverage = replace(coverage, notices=(*coverage.notices, notice))
     return AnalysisDone(
         plan=run.plan,
         chunk_answers=tuple(answers),
@@ -240,10 +277,12 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         answer_error=answer.error,
         finish_reason=answer.finish_reason,
         tokens=answer.tokens,
-        coverage=measure_coverage(run.plan, answers),
+        coverage=coverage,
         usage=sum(chunk_usages, answer.merge_usage),
         merge_levels=answer.merge_levels,
+        merge_seconds=answer.merge_seconds,
         total_seconds=time.perf_counter() - run.started,
+        citations=citations,
     )
 
 

@@ -145,7 +145,8 @@ class StoredRuns:
                 f"The analysis was begun {self._settings.max_attempts} times and got no further; each time the server "
                 "was lost. Ask again, or have the operator look at its log."
             )
-        job = replace(claimed.job.job, run=claimed.run)
+        job = claimed.job.job
+        job = replace(job, run=claimed.run, trail=replace(job.trail, analysis_id=claimed.run.analysis_id))
         async with aclosing(self._orchestrator.analyze(job)) as events:
             async for happened in events:
                 if claimed.attempts < self._settings.max_attempts:

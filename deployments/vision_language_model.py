@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 
 from deployments.calls import end_of
 from deployments.model_choice import ModelChoice
+from deployments.tracing import stage
 from pipeline.errors import EngineDied
-from pipeline.types import ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Turn
+from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Trail, Turn
 
 logger = logging.getLogger("ray.serve")
 
@@ -44,30 +45,29 @@ class VisionLanguageModel:
         await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
 
     async def answer(
-        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> ChunkText:
         """What the model says about one chunk. Raises EngineFailed, EngineBusy."""
-        return await end_of(self.stream_answer(chunk, prompt, token_sampling, turn))
+        return await end_of(self.stream_answer(chunk, prompt, token_sampling, turn, trail))
 
     async def stream_answer(
-        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn
+        self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | ChunkText]:
         """The same, passed on while it is written."""
-        async with self._working():
-            async for piece in self._engine.generate(prompt, token_sampling, chunk, turn=turn):
-                yield ChunkText(piece, chunk.report) if isinstance(piece, Generation) else piece
+        async for piece in self._generated(prompt, token_sampling, chunk, turn, trail):
+            yield ChunkText(piece, chunk.report) if isinstance(piece, Generation) else piece
 
     async def generate(
-        self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn
+        self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Generation]:
         """Text from text, passed on while it is written. Raises EngineFailed, EngineBusy."""
-        async with self._working():
-            async for piece in self._engine.generate(prompt, token_sampling, turn=turn):
-                yield piece
+        async for piece in self._generated(prompt, token_sampling, None, turn, trail):
+            yield piece
 
     async def check_ready(self) -> None:
         """Generates a token. Raises EngineFailed when none comes."""
-        await end_of(self.generate(*CANARY, turn=Turn()))
+        async with self._working():
+            await end_of(self._engine.generate(*CANARY))
 
     async def check_health(self) -> None:
         """Serve's own check. An engine that has nothing else to do has to generate a token; one that is at work shows
@@ -78,6 +78,30 @@ class VisionLanguageModel:
         if not self._under_way:
             async with asyncio.timeout(CANARY_SECONDS):
                 await self.check_ready()
+
+    async def _generated(
+        self, prompt: Prompt, token_sampling: TokenSampling, chunk: PreparedChunk | None, turn: Turn, trail: Trail
+    ) -> AsyncIterator[TextDelta | Generation]:
+        generation: Generation | None = None
+        with stage("inference", trail) as inference:
+            async with self._working():
+                pieces = self._engine.generate(
+                    prompt, token_sampling, chunk, turn=turn, traceparent=inference.trail.traceparent
+                )
+                async for piece in pieces:
+                    if isinstance(piece, Generation):
+                        generation = piece
+                    else:
+                        yield piece
+            if generation:
+                inference.set(
+                    prompt_tokens=generation.usage.prompt_tokens,
+                    cached_tokens=generation.usage.cached_tokens,
+                    completion_tokens=generation.usage.completion_tokens,
+                    finish_reason=generation.finish_reason,
+                )
+        if generation:
+            yield generation  # nobody reads on after it: the span has ended
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:

@@ -1,5 +1,46 @@
-"""The client of a Longtake server: light, without the server's dependencies."""
+"""The client of a Longtake server, and the command `longtake`: light, without the server's dependencies."""
 
-from longtake.client import Longtake, ServerError, ServerEvent
+from longtake.async_client import AsyncAnalysis, AsyncLongtake
+from longtake.client import Analysis, Longtake
+from longtake.errors import AnalysisCancelled, ServerError, ServerUnreachable
+from longtake.events import (
+    AnswerEvent,
+    CancelledEvent,
+    ChunkEvent,
+    DeltaEvent,
+    PlanEvent,
+    ProgressEvent,
+    ServerEvent,
+)
+from longtake.options import AnalysisOptions
+from longtake.requests import ServerPath
+from longtake.results import AnalysisState, Answer, ChunkResult, Citation, Coverage, Estimate, File, Plan
+from longtake.timed import TimedResult
 
-__all__ = ["Longtake", "ServerError", "ServerEvent"]
+__all__ = [
+    "Analysis",
+    "AnalysisCancelled",
+    "AnalysisOptions",
+    "AnalysisState",
+    "Answer",
+    "AnswerEvent",
+    "AsyncAnalysis",
+    "AsyncLongtake",
+    "CancelledEvent",
+    "ChunkEvent",
+    "ChunkResult",
+    "Citation",
+    "Coverage",
+    "DeltaEvent",
+    "Estimate",
+    "File",
+    "Longtake",
+    "Plan",
+    "PlanEvent",
+    "ProgressEvent",
+    "ServerError",
+    "ServerEvent",
+    "ServerPath",
+    "ServerUnreachable",
+    "TimedResult",
+]

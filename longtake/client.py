@@ -1,70 +1,142 @@
-"""Asking a Longtake server about a video."""
+"""Asking a Longtake server about videos."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import httpx
 
-CONNECT_TIMEOUT_SECONDS = 10.0
+from longtake.errors import AnalysisCancelled, ServerError, ServerUnreachable
+from longtake.events import AnswerEvent, CancelledEvent, ErrorEvent, EventParser, ServerEvent
+from longtake.options import AnalysisOptions
+from longtake.parsing import parsed
+from longtake.requests import (
+    RECONNECT_PAUSES_SECONDS,
+    UploadProgress,
+    Video,
+    base_url_of,
+    check,
+    client_arguments,
+    request_body,
+    upload_body,
+)
+from longtake.results import AnalysisState, Answer, Estimate, File, Status
 
-
-class ServerError(Exception):
-    """The server refused or failed a request. The message says what was got, what is allowed and what to do."""
-
-    def __init__(self, message: str, *, status: int = 0, type: str = "unknown", param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.type = type
-        self.param = param
-
-
-@dataclass(frozen=True)
-class ServerEvent:
-    """One server-sent event: `plan`, `chunk`, `progress`, `delta`, `answer` or `error`."""
-
-    name: str
-    data: dict[str, Any]
+OnEvent = Callable[[ServerEvent], None]
 
 
 class Longtake:
-    """A server at `base_url`. Answers take as long as they take: there is no timeout but that of connecting."""
+    """A server. `base_url` is that of the environment's LONGTAKE_SERVER, or http://127.0.0.1:8000, where none is given.
 
-    def __init__(self, base_url: str = "http://127.0.0.1:8000") -> None:
-        self._http = httpx.Client(
-            base_url=base_url, timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_SECONDS), trust_env=False
-        )
+    Answers take as long as they take: there is no timeout but that of connecting. All methods raise ServerError, and
+    ServerUnreachable where nothing answers. A video is a file here, which is uploaded; an http, https, s3 or data URL;
+    the id of an upload; or a ServerPath.
+    """
 
-    def analyze(self, video: str | Path, prompt: str, **options: Any) -> dict[str, Any]:
-        """The whole answer of `POST /v1/analyses`; `options` are its fields.
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`api_key` is sent as a bearer token, for a proxy that asks for one."""
+        self.base_url = base_url_of(base_url)
+        self._http = httpx.Client(**client_arguments(self.base_url, api_key), transport=transport)
+        self.files = Files(self)
 
-        `video` is a file here, which is uploaded; an http, https, s3 or data URL; or the id of an upload. Raises
-        ServerError.
-        """
-        with ExitStack() as resources:
-            response = self._http.post("/v1/analyses", **_body(video, prompt, options, resources))
-        _raise_for_error(response)
-        answer: dict[str, Any] = response.json()
-        return answer
+    def analyze(
+        self,
+        video: Video,
+        prompt: str,
+        *,
+        on_event: OnEvent | None = None,
+        on_upload: UploadProgress | None = None,
+        **options: Unpack[AnalysisOptions],
+    ) -> Answer:
+        """The whole answer. `on_event` is told of things as they happen."""
+        if on_event is not None:
+            for event in self.stream(video, prompt, on_upload=on_upload, **options):
+                on_event(event)
+                if isinstance(event, AnswerEvent):
+                    return event.answer
+        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
+            return parsed(Answer, self.request("POST", "/v1/analyses", **body))
 
-    def stream(self, video: str | Path, prompt: str, **options: Any) -> Iterator[ServerEvent]:
-        """The same, as it happens. Raises ServerError, also for an `error` event."""
-        with ExitStack() as resources:
-            body = _body(video, prompt, options | {"stream": True}, resources)
-            response = resources.enter_context(self._http.stream("POST", "/v1/analyses", **body))
-            if response.is_error:
-                response.read()
-                _raise_for_error(response)
-            for event in _events(response.iter_lines()):
-                if event.name == "error":
-                    raise _server_error(event.data, response.status_code)
+    def stream(
+        self, video: Video, prompt: str, *, on_upload: UploadProgress | None = None, **options: Unpack[AnalysisOptions]
+    ) -> Iterator[ServerEvent]:
+        """The same, as it happens; the last event is an AnswerEvent. To close the iterator cancels the analysis."""
+        fields = {"prompt": prompt, **options, "stream": True}
+        with request_body(video, fields, on_upload) as body:
+            last: ServerEvent | None = None
+            for event in self._events("POST", "/v1/analyses", **body):
+                last = event
                 yield event
+        if not isinstance(last, AnswerEvent):
+            raise ServerUnreachable(self.base_url, "it closed the stream without an answer")
+
+    def estimate(
+        self,
+        video: Video,
+        prompt: str | None = None,
+        *,
+        on_upload: UploadProgress | None = None,
+        **options: Unpack[AnalysisOptions],
+    ) -> Estimate:
+        """What an analysis would look at and cost; nothing runs."""
+        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
+            return parsed(Estimate, self.request("POST", "/v1/estimate", **body))
+
+    def submit(
+        self,
+        video: Video,
+        prompt: str,
+        *,
+        idempotency_key: str | None = None,
+        on_upload: UploadProgress | None = None,
+        **options: Unpack[AnalysisOptions],
+    ) -> Analysis:
+        """Starts a durable analysis, which goes on without this client, and over a restart of the server."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
+            told = self.request("POST", "/v1/analyses", params={"wait": "false"}, headers=headers, **body)
+        return Analysis(self, submitted_id(told))
+
+    def analysis(self, analysis_id: str) -> Analysis:
+        """One that was submitted before."""
+        return Analysis(self, analysis_id)
+
+    def analyses(self, *, status: Status | None = None, page_size: int = 20) -> Iterator[AnalysisState]:
+        """All durable ones, newest first, without their results."""
+        after: str | None = None
+        while True:
+            params = {"limit": page_size, "after": after, "status": status}
+            page = self.request("GET", "/v1/analyses", params=given(params))
+            yield from (parsed(AnalysisState, item) for item in page["data"])
+            if not page.get("has_more"):
+                return
+            after = page["last_id"]
+
+    def models(self) -> tuple[str, ...]:
+        """The names to ask for: the model's, then those of its adapters."""
+        return tuple(str(model["id"]) for model in self.request("GET", "/v1/models")["data"])
+
+    def check_ready(self) -> str:
+        """The model's name. Raises ServerError unless the engine generates."""
+        return str(self.request("GET", "/health/ready")["model"])
+
+    def request(self, method: str, path: str, **arguments: Any) -> Any:
+        """The JSON that any route answers with. `arguments` are httpx's."""
+        with self._translated():
+            response = self._http.request(method, path, **arguments)
+        check(response)
+        return response.json()
 
     def close(self) -> None:
         self._http.close()
@@ -77,51 +149,130 @@ class Longtake:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<Longtake {self.base_url}>"
 
-def _body(video: str | Path, prompt: str, options: dict[str, Any], resources: ExitStack) -> dict[str, Any]:
-    """What httpx is told to send: a form for a file, JSON for a name."""
-    fields = {"prompt": prompt, **options}
-    if isinstance(video, str) and (video.startswith("data:") or "://" in video):
-        return {"json": fields | {"video_url": video}}
-    if isinstance(video, str) and video.startswith("file-") and not Path(video).exists():
-        return {"json": fields | {"file_id": video}}
-    path = Path(video)
-    file = resources.enter_context(path.open("rb"))
-    texts = {name: _form_text(value) for name, value in fields.items() if value is not None}
-    return {"data": texts, "files": {"video": (path.name, file)}}
+    def _events(self, method: str, path: str, **arguments: Any) -> Iterator[ServerEvent]:
+        """Raises ServerError for an ErrorEvent."""
+        parser = EventParser()
+        with ExitStack() as resources:
+            with self._translated():
+                response = resources.enter_context(self._http.stream(method, path, **arguments))
+                if response.is_error:
+                    response.read()
+            check(response)
+            lines = response.iter_lines()
+            while True:
+                with self._translated():
+                    line = next(lines, None)
+                if line is None:
+                    return
+                for event in parser.feed(line):
+                    if isinstance(event, ErrorEvent):
+                        raise ServerError.of(event.data, response.status_code)
+                    yield event
 
-
-def _form_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _events(lines: Iterator[str]) -> Iterator[ServerEvent]:
-    name, data = "message", ""
-    for line in lines:
-        if line.startswith("event: "):
-            name = line.removeprefix("event: ")
-        elif line.startswith("data: "):
-            data += line.removeprefix("data: ")
-        elif not line and data:
-            yield ServerEvent(name, json.loads(data))
-            name, data = "message", ""
-
-
-def _raise_for_error(response: httpx.Response) -> None:
-    if not response.is_error:
-        return
-    try:
-        body = response.json()
-    except ValueError:
-        body = {}
-    raise _server_error(body, response.status_code)
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise ServerUnreachable(self.base_url, str(error) or type(error).__name__) from None
 
 
-def _server_error(body: dict[str, Any], status: int) -> ServerError:
-    error = body.get("error") or {}
+class Files:
+    """Uploads, each of which several questions may be asked about."""
+
+    def __init__(self, client: Longtake) -> None:
+        self._client = client
+
+    def upload(self, file: str | Path, *, on_upload: UploadProgress | None = None) -> File:
+        with upload_body(file, on_upload) as body:
+            return parsed(File, self._client.request("POST", "/v1/files", **body))
+
+    def get(self, file_id: str) -> File:
+        return parsed(File, self._client.request("GET", f"/v1/files/{file_id}"))
+
+    def list(self) -> Iterator[File]:
+        yield from (parsed(File, item) for item in self._client.request("GET", "/v1/files")["data"])
+
+    def delete(self, file_id: str) -> None:
+        self._client.request("DELETE", f"/v1/files/{file_id}")
+
+
+class Analysis:
+    """A durable analysis, on the server."""
+
+    def __init__(self, client: Longtake, analysis_id: str) -> None:
+        self.id = analysis_id
+        self._client = client
+        self._path = f"/v1/analyses/{analysis_id}"
+
+    def status(self) -> AnalysisState:
+        return parsed(AnalysisState, self._client.request("GET", self._path))
+
+    def events(self, after: str | None = None) -> Iterator[ServerEvent]:
+        """All events from its start, or after the one with that id, until an AnswerEvent or a CancelledEvent.
+
+        A stream that breaks is gone on with where it broke.
+        """
+        pauses = iter(RECONNECT_PAUSES_SECONDS)
+        while True:
+            headers = {"Last-Event-ID": after} if after is not None else {}
+            try:
+                for event in self._client._events("GET", f"{self._path}/events", headers=headers):
+                    after, pauses = event.id or after, iter(RECONNECT_PAUSES_SECONDS)
+                    yield event
+                    if isinstance(event, AnswerEvent | CancelledEvent):
+                        return
+                broken = ServerUnreachable(self._client.base_url, "it closed the stream before the end")
+            except ServerUnreachable as error:
+                broken = error
+            pause = next(pauses, None)
+            if pause is None:
+                raise broken
+            time.sleep(pause)
+
+    def result(self, *, on_event: OnEvent | None = None) -> Answer:
+        """Waits for the answer. Raises AnalysisCancelled, or the analysis' own failure as ServerError."""
+        for event in self.events():
+            if on_event is not None:
+                on_event(event)
+            if isinstance(event, AnswerEvent):
+                return event.answer
+        raise AnalysisCancelled(self.id)
+
+    def cancel(self) -> AnalysisState:
+        """Ends it. Raises ServerError (409) where it is finished already, and keeps it."""
+        state = self.status()
+        if state.is_finished:
+            raise already_finished(state)
+        return parsed(AnalysisState, self._client.request("DELETE", self._path))
+
+    def delete(self) -> None:
+        """Removes a finished one from the server's books."""
+        self._client.request("DELETE", self._path)
+
+    def __repr__(self) -> str:
+        return f"<Analysis {self.id} at {self._client.base_url}>"
+
+    def _repr_markdown_(self) -> str:
+        return self.status()._repr_markdown_()
+
+
+def submitted_id(told: Mapping[str, Any]) -> str:
+    """Raises ServerError where the server is one that knows no durable analyses."""
+    if told.get("object") != "analysis":
+        raise ServerError("This server keeps no durable analyses; ask with `analyze` or `stream`.", type="not_found")
+    return str(told["id"])
+
+
+def already_finished(state: AnalysisState) -> ServerError:
     return ServerError(
-        error.get("message") or f"The server answered {status}.",
-        status=status,
-        type=error.get("type") or "unknown",
-        param=error.get("param"),
+        f"The analysis {state.id} is {state.status} already; `delete` removes it.", status=409, type="already_finished"
     )
+
+
+def given(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is None."""
+    return {name: value for name, value in params.items() if value is not None}

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.types import (
+    NO_TRAIL,
     ChunkAnswer,
     ChunkingRequest,
     ChunkPlan,
+    Citation,
     Coverage,
     Prompt,
     TokenSampling,
     TokenUsage,
+    Trail,
     Turn,
     VideoSource,
     WrittenToken,
@@ -45,8 +48,11 @@ class AnalysisJob:
     merge_instruction: str
     asked_at: float
     """Unix time."""
+    asks_for_times: bool = False
+    """Whether each chunk's prompt asks for times in the form in which the merge is to cite them."""
     cache_salt: str | None = None
     """Frames and tokens kept of other questions are shared only with those of the same salt."""
+    trail: Trail = NO_TRAIL
     run: StoredRun | None = None
     """None: nothing of it is stored."""
 
@@ -67,6 +73,47 @@ class AnalysisJob:
     def sampling_of_chunks(self, num_chunks: int) -> TokenSampling:
         """How the chunk answers are written."""
         return self.token_sampling if self.is_answered_by_chunks(num_chunks) else self.chunk_token_sampling
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a plan asks of each stage."""
+
+    num_chunks: int
+    source_megapixels: float
+    """Of all pictures that the video shows in the chunks: what decoders have to do with."""
+    visual_tokens: int
+    prompt_tokens: int
+    """At most, frames included; of the chunks, not of merges."""
+    frame_bytes: int
+    is_merged: bool
+
+
+@dataclass(frozen=True)
+class ExpectedSeconds:
+    """How long a plan should take. None: nothing like it was measured."""
+
+    whole: float | None
+    """From request to answer, on a server with nothing else to do."""
+    decoding: float | None
+    """Summed over the chunks, which overlap."""
+    inference: float | None
+    """The same."""
+    merging: float | None
+    """0 where nothing is to be merged."""
+    basis: str
+    """What was measured, or why there is no figure; in words for the client."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What an analysis would look at and cost, without running it."""
+
+    plan: ChunkPlan
+    coverage: Coverage
+    """Where every chunk is answered."""
+    work: Workload
+    expected: ExpectedSeconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +155,11 @@ class AnalysisDone:
     coverage: Coverage
     usage: TokenUsage
     merge_levels: int
+    merge_seconds: float
+    """From the last chunk's answer to the merged one; 0 where nothing was merged."""
     total_seconds: float
+    citations: tuple[Citation, ...] = ()
+    """Every time that the answer gives."""
 
     @property
     def num_answered(self) -> int:

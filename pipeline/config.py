@@ -24,6 +24,10 @@ class SourceSettings(Settings):
     """Folders below which `video_path` may point. Empty: no server path is readable."""
     upload_store: str = Field(default=str(Path(tempfile.gettempdir()) / "longtake" / "uploads"))
     """Where uploads are kept: a folder, or `s3://bucket/prefix`. On several nodes it must be shared by all of them."""
+    max_stored_bytes: int = Field(default=200 * 1024**3, gt=0)
+    """Of all uploads together, resumable ones that are not finished included. One more is refused with 413."""
+    keep_uploads_seconds: int | None = Field(default=None, ge=60)
+    """Uploads are deleted so long after they came. None: when their client deletes them."""
     cache_dir: Path = Path(tempfile.gettempdir()) / "longtake" / "sources"
     """Node-local folder for what was read of remote videos, shared by all processes of a node."""
     cache_bytes: int = Field(default=50 * 1024**3, gt=0)

@@ -32,6 +32,21 @@ def measure_coverage(plan: ChunkPlan, answers: Sequence[ChunkAnswer]) -> Coverag
     )
 
 
+def planned_coverage(plan: ChunkPlan) -> Coverage:
+    """Coverage of the asked range where every chunk of the plan is answered."""
+    frames = sum(chunk.num_frames for chunk in plan.chunks)
+    seconds = sum(chunk.stop_seconds - chunk.start_seconds for chunk in plan.chunks)
+    spans = ((chunk.start_seconds, chunk.stop_seconds) for chunk in plan.chunks)
+    return Coverage(
+        requested_fps=plan.requested_fps,
+        effective_fps=frames / seconds if seconds else 0.0,
+        frames_used=frames,
+        uncovered=tuple(uncovered((plan.start_seconds, plan.stop_seconds), spans)),
+        failed_chunks=(),
+        notices=plan.notices,
+    )
+
+
 def frames_looked_at(chunk: Chunk, report: DecodeReport) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(T,) indices and (T,) times in seconds of the planned frames that came, the times as the model was told them."""
     came = ~np.isin(chunk.pts_seconds, report.missing_pts_seconds)

@@ -9,6 +9,8 @@ LongtakeError
 │   ├── SourceNotFound          no such file, object, upload or host
 │   ├── SourceForbidden         the operator's settings do not allow this place
 │   ├── SourceTooLarge          more bytes than the operator allows
+│   ├── UploadStoreFull         no room for this upload within the operator's quota
+│   ├── UploadConflict          a resumable upload is not where the client takes it to be, or is being written to
 │   ├── SourceUnavailable       the origin failed or did not answer in time
 │   └── SourceChanged           the bytes are no longer those that were planned
 ├── VideoError                  the bytes are there and are not a video that can be used
@@ -81,6 +83,14 @@ class SourceForbidden(SourceError):
 
 
 class SourceTooLarge(SourceError):
+    pass
+
+
+class UploadStoreFull(SourceError):
+    pass
+
+
+class UploadConflict(SourceError):
     pass
 
 

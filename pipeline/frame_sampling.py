@@ -8,7 +8,6 @@ spaced evenly, and a frame that stands on the screen over several of them is sho
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pipeline.visual_tokens import TEMPORAL_PATCH
@@ -30,12 +29,25 @@ def frames_for_fps(
 def sample_indices(first: int, last: int, num_frames: int) -> NDArray[np.int64]:
     """`num_frames` indices from `first` to `last`, both included, evenly spaced: shape (num_frames,).
 
-    torch.linspace in float32 and rounding half to even, as fetch_video does; numpy's own linspace in float64 picks
+    As fetch_video has them from torch.linspace in float32, rounded half to even; numpy's own linspace in float64 picks
     other frames (3 of 768 in an hour of video).
     """
-    spaced = torch.linspace(first, last, num_frames).round().long().numpy()
+    spaced = np.rint(_float32_linspace(first, last, num_frames)).astype(np.int64)
     chosen: NDArray[np.int64] = np.clip(spaced, first, last)
     return chosen
+
+
+def _float32_linspace(first: int, last: int, count: int) -> NDArray[np.float32]:
+    """What torch.linspace gives on a CPU that multiplies and adds in one step, without torch's 480 MB.
+
+    Each half counts from its own end. Both products are exact in float64, so that only the sum is rounded, as there:
+    the same in 400,000 random cases of up to 768 frames in 10 million.
+    """
+    start, end = np.float32(first), np.float32(last)
+    step = np.float64((end - start) / np.float32(max(count - 1, 1)))
+    places = np.arange(count)
+    from_start, from_end = start + step * places, end - step * (count - 1 - places)
+    return np.where(places < max(count // 2, 1), from_start, from_end).astype(np.float32)
 
 
 def sample_indices_in_time(

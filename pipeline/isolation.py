@@ -76,6 +76,8 @@ class IsolatedProcess:
 
     def __init__(self, handler: str) -> None:
         """`handler` is `module:class`; the class is called without arguments, in the worker."""
+        self.num_workers_lost = 0
+        """Those that died of their work or had to be stopped; not those whose work was given up."""
         self._handler = handler
         self._host: _Host | None = None
         self._worker: _Worker | None = None
@@ -88,6 +90,7 @@ class IsolatedProcess:
         request: Any,
         limits: WorkLimits,
         *,
+        module: str | None = None,
         memory_fd: int | None = None,
         serve: Callable[[Any], None] | None = None,
         given_up: GivenUp | None = None,
@@ -95,22 +98,29 @@ class IsolatedProcess:
         """What the handler gives for `request`. With `memory_fd` both sides have that memory; `serve` does what the
         worker asks for.
 
+        The worker has `module` imported: the host does so when it is first asked for, and all workers from then on
+        are forked with it, so that none pays for it out of its limits.
+
         Raises the handler's LongtakeErrors and those of `serve`, WorkCrashed when the worker died, WorkLost when it had
         to be stopped or failed in a way that its handler does not know, WorkAborted when `given_up` is set, and
         ServiceError when no worker can be had.
         """
         given_up = given_up or GivenUp()
-        worker = self._worker = self._worker or self._forked()
+        worker = self._worker = self._ready_worker(module)
         try:
             with self._doing(given_up):
                 worker.send(request, limits, memory_fd)
                 kind, answer = self._answer(worker, limits, serve)
         except TimeoutError as error:
+            self.num_workers_lost += 1
             self.close_worker()
             raise WorkLost(f"took more than {limits.cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND:.0f} s") from error
         except (EOFError, OSError) as error:
             lost = self._lost(worker, limits)
-            raise (WorkAborted() if given_up.is_set else lost) from error
+            if given_up.is_set:
+                raise WorkAborted from error
+            self.num_workers_lost += 1
+            raise lost from error
         if kind == DONE:
             return answer
         raise answer if isinstance(answer, LongtakeError) else WorkLost(f"failed with {answer}")
@@ -167,10 +177,15 @@ class IsolatedProcess:
         if host:
             host.close()
 
-    def _forked(self) -> _Worker:
+    def _ready_worker(self, module: str | None) -> _Worker:
+        if self._worker and (module is None or module in self._worker.modules):
+            return self._worker
+        self.close_worker()
         for _ in range(2):
             self._host = self._host or _Host(self._handler)
             try:
+                if module is not None:
+                    self._host.load(module)
                 return self._host.fork()
             except OSError:  # somebody killed the host
                 self._host.close()
@@ -207,8 +222,10 @@ def _failure_of(serve: Callable[[Any], None] | None, what: Any) -> LongtakeError
 class _Worker:
     """Our end of a worker."""
 
-    def __init__(self, pid: int, connection: Connection) -> None:
+    def __init__(self, pid: int, connection: Connection, modules: frozenset[str]) -> None:
         self.pid = pid
+        self.modules = modules
+        """What its host had imported for it."""
         self._process_fd = os.pidfd_open(pid)  # a number may come to mean another process
         self._connection = connection
 
@@ -238,11 +255,11 @@ class _Worker:
 
 DONE, FAILED, ASKED = "done", "failed", "asked"
 """What a worker says: its work's result, its error, or that it needs something first."""
-FORK, REAP = b"f", b"r"
-PID_BYTES = 8
+FORK, REAP, LOAD = b"f", b"r", b"l"
+NUMBER_BYTES = 8
 _HOST_TIMEOUT_SECONDS = 60.0
-"""It imports torch first, which took 6 s here."""
-_SECRETS = ("AWS_",)
+"""It imports torch first, which took 6 s here, and torchcodec where it is asked for, 5 s."""
+_SECRETS = ("AWS_", "OTEL_")
 """How variables begin that a worker has no business with."""
 
 
@@ -252,6 +269,7 @@ class _Host:
     def __init__(self, handler: str) -> None:
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(_HOST_TIMEOUT_SECONDS)
+        self._modules: frozenset[str] = frozenset()
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
         # The handler's module lies where ours does, whatever folder this process works in.
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
@@ -263,6 +281,15 @@ class _Host:
                 command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
             )
 
+    def load(self, module: str) -> None:
+        """Has it import `module`, once. Raises OSError when the host is gone, as it is when it cannot."""
+        if module in self._modules:
+            return
+        name = module.encode()
+        self._socket.sendall(LOAD + len(name).to_bytes(NUMBER_BYTES, "big") + name)
+        self._number()
+        self._modules |= {module}
+
     def fork(self) -> _Worker:
         """Raises OSError when the host is gone."""
         ours, theirs = socket.socketpair()
@@ -270,12 +297,12 @@ class _Host:
             with theirs:
                 socket.send_fds(self._socket, [FORK], [theirs.fileno()])
             pid = self._number()
-            return _Worker(pid, Connection(ours.detach()))
+            return _Worker(pid, Connection(ours.detach()), self._modules)
 
     def reap(self, pid: int) -> int:
         """The wait status of a worker that has died; 0 when the host is gone."""
         try:
-            self._socket.sendall(REAP + pid.to_bytes(PID_BYTES, "big"))
+            self._socket.sendall(REAP + pid.to_bytes(NUMBER_BYTES, "big"))
             return self._number()
         except OSError:
             return 0
@@ -286,7 +313,7 @@ class _Host:
         self._process.wait()
 
     def _number(self) -> int:
-        received = self._socket.recv(PID_BYTES, socket.MSG_WAITALL)
-        if len(received) < PID_BYTES:
+        received = self._socket.recv(NUMBER_BYTES, socket.MSG_WAITALL)
+        if len(received) < NUMBER_BYTES:
             raise ConnectionResetError("the host of the workers is gone")
         return int.from_bytes(received, "big")

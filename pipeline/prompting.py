@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from pipeline.errors import InvalidRequest
-from pipeline.types import Chunk, Note, Prompt
+from pipeline.types import Chunk, Exchange, Note, Prompt
 
 CONTROL_TOKEN = re.compile(r"<\|[a-z0-9_]+\|>")
 """Qwen's control tokens. In a user's text they would end a turn or claim a place for a video that is not there."""
@@ -24,6 +24,14 @@ DEFAULT_MERGE_INSTRUCTION = (
     f"{OVERLAP_RULE} Add nothing that no note says."
 )
 
+CITING_MERGE_INSTRUCTION = (
+    "Merge the notes into one answer to the question. Keep the order of time. Right before what happens write when, as "
+    "[MM:SS], or [H:MM:SS] from an hour on: a time that a note gives, and no other. "
+    f"{OVERLAP_RULE} Add nothing that no note says."
+)
+"""For models that do as they are told. The embedded one was taught by the other, and copies times as they stand."""
+_TIMES_RULE = " Give times as [MM:SS] or [H:MM:SS]."
+
 
 def checked_prompt(text: str, param: str) -> str:
     """`text`, unless it is empty, no Unicode or holds a control token: then InvalidRequest."""
@@ -37,13 +45,33 @@ def checked_prompt(text: str, param: str) -> str:
     return text
 
 
-def chunk_prompt(prompt: Prompt, chunk: Chunk, *, num_chunks: int) -> Prompt:
-    """The user's prompt, and which part of the video the model is looking at where it does not see all of it."""
+def follow_up(question: str, earlier: Sequence[Exchange]) -> str:
+    """The question of a conversation, behind what was said before; without that the question as it is.
+
+    As one text and not as turns of their own: an answer of before is about the whole video, and each chunk is asked
+    about a part of it. The video still comes first, so that its tokens are found in the prefix cache.
+    """
+    if not earlier:
+        return question
+    said = "\n".join(_said(exchange) for exchange in earlier)
+    return f"Earlier in this conversation about the video:\n{said}\n\nThe question now: {question}"
+
+
+def _said(exchange: Exchange) -> str:
+    answer = _harmless(exchange.answer.strip()).replace("</answer>", " ")
+    return f"<question>\n{exchange.question.strip()}\n</question>\n<answer>\n{answer}\n</answer>"
+
+
+def chunk_prompt(prompt: Prompt, chunk: Chunk, *, num_chunks: int, asks_for_times: bool = False) -> Prompt:
+    """The user's prompt, and which part of the video the model is looking at where it does not see all of it; then
+    also, where that is asked, how to write times.
+    """
     if num_chunks == 1:
         return prompt
     part = (
         f"This is part {chunk.index + 1} of {num_chunks} of a video, from {clock(chunk.start_seconds)} to "
         f"{clock(chunk.stop_seconds)}. The times shown are those of the whole video."
+        f"{_TIMES_RULE if asks_for_times else ''}"
     )
     return Prompt(f"{part}\n{prompt.text}", prompt.system)
 

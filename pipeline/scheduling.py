@@ -24,6 +24,10 @@ class ByteBudget:
         self._free_bytes = capacity_bytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @property
+    def held_bytes(self) -> int:
+        return self.capacity_bytes - self._free_bytes
+
     @asynccontextmanager
     async def reserved(self, num_bytes: int) -> AsyncIterator[None]:
         """Holds `num_bytes`; waits until they are free. One reservation above the capacity has it all to itself."""

@@ -27,6 +27,25 @@ class Container(StrEnum):
     OGG = "ogg"
 
 
+def media_type(head: bytes) -> str:
+    """What a browser's player is told of a file that begins with `head`; what is no video is told to nobody."""
+    container = sniff_container(head)
+    if container is Container.MATROSKA and b"webm" in head:
+        return "video/webm"
+    return "application/octet-stream" if container is None else _MEDIA_TYPES[container]
+
+
+_MEDIA_TYPES = {
+    Container.ISO_BMFF: "video/mp4",
+    Container.MATROSKA: "video/x-matroska",
+    Container.AVI: "video/x-msvideo",
+    Container.MPEG_TS: "video/mp2t",
+    Container.MPEG_PS: "video/mpeg",
+    Container.FLV: "video/x-flv",
+    Container.OGG: "video/ogg",
+}
+
+
 def sniff_container(head: bytes) -> Container | None:
     """Recognises a container by `head`, a file's first `SNIFF_BYTES`. None: not a video that can be used."""
     if _could_be_manifest(head):

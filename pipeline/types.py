@@ -148,6 +148,20 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Trail:
+    """By what everything that is done for one analysis is found again, in the logs and traces of every process."""
+
+    analysis_id: str | None = None
+    chunk_index: int | None = None
+    """Where the work is for one chunk alone."""
+    traceparent: str | None = None
+    """The span that the work belongs to, as W3C's Trace Context writes it; None where nothing is traced."""
+
+
+NO_TRAIL = Trail()
+
+
+@dataclass(frozen=True)
 class JsonFormat:
     """That a text is to be JSON. One that `max_tokens` cuts off is not."""
 
@@ -313,6 +327,14 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """A question of before, and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Note:
     """What was said about a part of the video, on its way to be merged."""
 
@@ -423,6 +445,21 @@ class ChunkAnswer:
             return 0.0
         busy_seconds = self.text.decode.decode_seconds + self.text.generation.inference_seconds
         return max(0.0, self.processing_seconds - busy_seconds)
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A time that the answer gives."""
+
+    text: str
+    """As it stands in the answer."""
+    seconds: float
+    chunk_index: int | None
+    """The chunk whose answer supports it; None where none does."""
+
+    @property
+    def is_supported(self) -> bool:
+        return self.chunk_index is not None
 
 
 @dataclass(frozen=True)

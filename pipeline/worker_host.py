@@ -16,7 +16,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from pipeline.errors import LongtakeError
-from pipeline.isolation import ASKED, DONE, FAILED, FORK, PID_BYTES, REAP, Handler, WorkLimits
+from pipeline.isolation import ASKED, DONE, FAILED, FORK, LOAD, NUMBER_BYTES, REAP, Handler, WorkLimits
 
 _PR_SET_PDEATHSIG = 1
 _MOST_LOG_BYTES = 1024**2
@@ -24,7 +24,7 @@ _MOST_LOG_BYTES = 1024**2
 
 
 def _run_host(handler: str, commands: socket.socket) -> None:
-    """Forks and reaps until our process closes its end."""
+    """Forks, reaps and imports until our process closes its end."""
     module, _, name = handler.partition(":")
     make_handler: Callable[[], Handler] = getattr(importlib.import_module(module), name)
     while True:
@@ -36,12 +36,23 @@ def _run_host(handler: str, commands: socket.socket) -> None:
                 _run_worker(make_handler(), Connection(fds[0]))
                 os._exit(0)
             os.close(fds[0])
-            commands.sendall(pid.to_bytes(PID_BYTES, "big"))
+            commands.sendall(_bytes_of(pid))
         elif command == REAP:
-            _, status = os.waitpid(int.from_bytes(commands.recv(PID_BYTES, socket.MSG_WAITALL), "big"), 0)
-            commands.sendall(status.to_bytes(PID_BYTES, "big"))
+            _, status = os.waitpid(_number(commands), 0)
+            commands.sendall(_bytes_of(status))
+        elif command == LOAD:
+            importlib.import_module(commands.recv(_number(commands), socket.MSG_WAITALL).decode())
+            commands.sendall(_bytes_of(0))
         else:
             return
+
+
+def _number(commands: socket.socket) -> int:
+    return int.from_bytes(commands.recv(NUMBER_BYTES, socket.MSG_WAITALL), "big")
+
+
+def _bytes_of(number: int) -> bytes:
+    return number.to_bytes(NUMBER_BYTES, "big")
 
 
 def _run_worker(handler: Handler, connection: Connection) -> None:

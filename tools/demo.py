@@ -17,7 +17,7 @@ from rich.text import Text
 
 from deployments.embedded import embedded_server
 from deployments.model_choice import DEMO_MODEL
-from longtake import Longtake, ServerEvent
+from longtake import AnalysisOptions, Longtake, ServerEvent
 from tools.demo_model.language import LIST_PROMPT, heard
 from tools.demo_model.scenes import Film, Split, random_film
 from tools.truth.clips import Clip
@@ -26,7 +26,7 @@ from tools.truth.scoring import is_right, score, seen_pairs
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
 FILM_SECONDS, FILM_FPS = 240.0, Fraction(10)
-OPTIONS = {"chunk_duration": 30, "fps": FPS, "seed": 7}
+OPTIONS: AnalysisOptions = {"fps": FPS, "seed": 7}
 
 
 def main() -> None:

@@ -58,9 +58,14 @@ def is_multipart(request: Request) -> bool:
 
 def check_content_length(request: Request, limit_bytes: int) -> None:
     """Raises SourceTooLarge before the body is read."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit_bytes:
+    if declared_bytes(request) > limit_bytes:
         raise _too_large(limit_bytes)
+
+
+def declared_bytes(request: Request) -> int:
+    """The body's length as the client tells it; 0 where it does not."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() else 0
 
 
 def _limited(receive: Receive, limit_bytes: int) -> Receive:

@@ -1,49 +1,125 @@
-"""Uploads that several analyses may use: `/v1/files`."""
+"""Uploads that several analyses may use: `/v1/files`, in the shape of OpenAI's."""
 
 import asyncio
-from typing import Self
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, Literal, Self
+from urllib.parse import quote
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
 
-from deployments.api.bodies import is_multipart, read_form, uploaded_file
+from deployments.api.bodies import FIELDS_BYTES, declared_bytes, is_multipart, read_form, uploaded_file
 from deployments.api.documentation import form_body
-from deployments.api.service import ServiceDependency
+from deployments.api.errors import invalid_request
+from deployments.api.ranges import asked_range
+from deployments.api.service import Service, ServiceDependency
 from pipeline.errors import InvalidRequest
-from pipeline.sources import StoredFile
+from pipeline.sniffing import SNIFF_BYTES, media_type
+from pipeline.sources import FilePage, StoredFile, check_room, page_of
 
 router = APIRouter(tags=["files"])
+
+Purpose = Literal["vision", "user_data"]
+MAX_LISTED = 1000
+MAX_OPEN_RANGE_BYTES = 8 * 1024**2
+"""Of a range without an end, which is how browsers ask for a video: Serve would take all of it into memory for a client
+that reads slowly, and a player asks on."""
 
 
 class FileBody(BaseModel):
     """In the shape of OpenAI's file object."""
 
     id: str
-    object: str = "file"
+    object: Literal["file"] = "file"
     bytes: int
     created_at: int
+    expires_at: int | None
     filename: str
-    purpose: str = "vision"
+    purpose: str
+    status: Literal["processed"] = "processed"
 
     @classmethod
     def of(cls, file: StoredFile) -> Self:
-        return cls(id=file.file_id, bytes=file.size_bytes, created_at=int(file.created_at), filename=file.file_name)
+        return cls(
+            id=file.file_id,
+            bytes=file.size_bytes,
+            created_at=file.created_at,
+            expires_at=file.expires_at,
+            filename=file.file_name,
+            purpose=file.purpose,
+        )
+
+
+class FileListBody(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[FileBody]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, page: FilePage) -> Self:
+        data = [FileBody.of(file) for file in page.files]
+        return cls(
+            data=data,
+            first_id=data[0].id if data else None,
+            last_id=data[-1].id if data else None,
+            has_more=page.has_more,
+        )
 
 
 class DeletedFileBody(BaseModel):
     id: str
-    object: str = "file"
-    deleted: bool = True
+    object: Literal["file"] = "file"
+    deleted: Literal[True] = True
 
 
-@router.post("/v1/files", openapi_extra=form_body("file"))
+class FileFields(BaseModel):
+    """What stands in the form beside the file, under OpenAI's names."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    purpose: Purpose = "vision"
+    expires_anchor: Literal["created_at"] = Field(default="created_at", alias="expires_after[anchor]")
+    expires_seconds: int | None = Field(default=None, alias="expires_after[seconds]", ge=60)
+    """The file is deleted after so long; where it is not given, after the server's own time, or never."""
+
+
+@router.post("/v1/files", openapi_extra=form_body("file", FileFields))
 async def upload_file(request: Request, service: ServiceDependency) -> FileBody:
     """Keeps a video, for `file_id` in later requests."""
     if is_multipart(request):
+        least_bytes = max(0, declared_bytes(request) - FIELDS_BYTES)
+        await check_space(service, least_bytes)  # before it is sent in vain
         async with read_form(request, service.settings.sources) as form:
+            fields = validated_fields({name: value for name, value in form.items() if isinstance(value, str)})
             if upload := uploaded_file(form):
-                return FileBody.of(await service.store(upload.file, upload.filename or "upload"))
+                stored = await service.keep_upload(
+                    upload.file,
+                    upload.filename or "upload",
+                    purpose=fields.purpose,
+                    expires_at=expiry(service, fields.expires_seconds),
+                )
+                return FileBody.of(stored)
     raise InvalidRequest("No file is sent; send multipart/form-data with a field named file.", param="file")
+
+
+@router.get("/v1/files")
+async def list_files(
+    service: ServiceDependency,
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 100,
+    after: str | None = None,
+    order: Literal["asc", "desc"] = "desc",
+    purpose: str | None = None,
+) -> FileListBody:
+    """The files that were uploaded, the last one first. `after` is the `last_id` of the page before."""
+    page = await asyncio.to_thread(
+        page_of, service.uploads, limit=limit, after=after, oldest_first=order == "asc", purpose=purpose
+    )
+    return FileListBody.of(page)
 
 
 @router.get("/v1/files/{file_id}")
@@ -55,3 +131,68 @@ async def get_file(file_id: str, service: ServiceDependency) -> FileBody:
 async def delete_file(file_id: str, service: ServiceDependency) -> DeletedFileBody:
     await asyncio.to_thread(service.uploads.delete, file_id)
     return DeletedFileBody(id=file_id)
+
+
+@router.api_route("/v1/files/{file_id}/content", methods=["GET", "HEAD"], response_class=Response)
+async def get_content(file_id: str, request: Request, service: ServiceDependency) -> Response:
+    """The file itself, whole or by a range, as a browser's player asks for it."""
+    file = await asyncio.to_thread(service.uploads.get, file_id)
+    head = await asyncio.to_thread(lambda: b"".join(service.uploads.read(file_id, 0, SNIFF_BYTES)))
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{file_id}"',  # the bytes of an id never change
+        "Cache-Control": "private, max-age=3600",
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(file.file_name.replace('/', '_'), safe='')}",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox",  # it is the client's file, on our origin
+    }
+    asked = asked_range(request.headers, file.size_bytes, etag=headers["ETag"], max_open_bytes=MAX_OPEN_RANGE_BYTES)
+    if asked is None:
+        start, stop, status = 0, file.size_bytes, 200
+    elif asked.is_satisfiable:
+        start, stop, status = asked.start, asked.stop, 206
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size_bytes}"
+    else:
+        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{file.size_bytes}"})
+    headers["Content-Length"] = str(stop - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type(head))
+    blocks = service.uploads.read(file_id, start, stop)
+    return StreamingResponse(_in_threads(blocks), status, headers, media_type(head))
+
+
+def validated_fields(fields: dict[str, str]) -> FileFields:
+    try:
+        return FileFields.model_validate(fields)
+    except ValidationError as error:
+        raise invalid_request(
+            error, allowed=["file", *(f.alias or n for n, f in FileFields.model_fields.items())]
+        ) from None
+
+
+def expiry(service: Service, asked_seconds: int | None) -> int | None:
+    """When a file that comes now expires. Raises InvalidRequest for later than the operator keeps any."""
+    kept_seconds = service.settings.sources.keep_uploads_seconds
+    if asked_seconds is not None and kept_seconds is not None and asked_seconds > kept_seconds:
+        raise InvalidRequest(
+            f"expires_after[seconds] is {asked_seconds} and files are kept {kept_seconds} s here; give no more, or "
+            "leave it out.",
+            param="expires_after[seconds]",
+        )
+    seconds = kept_seconds if asked_seconds is None else asked_seconds
+    return None if seconds is None else int(time.time()) + seconds
+
+
+async def check_space(service: Service, size_bytes: int) -> None:
+    """Raises UploadStoreFull or SourceTooLarge where a file of `size_bytes` could not be kept."""
+
+    def check() -> None:
+        check_room(service.uploads.used_bytes(), size_bytes, service.settings.sources)
+
+    await asyncio.to_thread(check)
+
+
+async def _in_threads(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    following: Callable[[], bytes | None] = lambda: next(blocks, None)  # noqa: E731  # StopIteration leaves no thread
+    while (block := await asyncio.to_thread(following)) is not None:
+        yield block

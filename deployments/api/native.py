@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
@@ -36,23 +36,31 @@ logger = logging.getLogger("ray.serve")
 router = APIRouter(tags=["analyses"])
 
 
-class AnalysisRequest(AnalysisOptions):
-    """Fields of a JSON body, or of a multipart form that also holds the video as a file."""
+class VideoRequest(AnalysisOptions):
+    """A video, named in a JSON body, or in a multipart form that may hold it as a file; and how to look at it."""
 
-    prompt: str
-    """What to find out about the video."""
     video_url: str | None = None
     """http, https, s3 or data (base64); or a list of images, `data:video/jpeg;base64,` with commas between them."""
     video_path: str | None = None
     """A file on the server, below one of its media roots."""
     file_id: str | None = None
     """An upload to /v1/files."""
+
+
+class AnalysisRequest(VideoRequest):
+    """Fields of `POST /v1/analyses`."""
+
+    prompt: str
+    """What to find out about the video."""
     stream: bool = False
     """Whether to answer with server-sent events as things happen."""
     metadata: Metadata = Field(default_factory=dict, max_length=MAX_METADATA)
     """Names and values of the client's own, given back with the analysis. With wait=false."""
     webhook: WebhookBody | None = None
     """Where to tell that the analysis has ended. With wait=false, and where the operator has set a secret."""
+
+
+RequestT = TypeVar("RequestT", bound=VideoRequest)
 
 
 @router.post(
@@ -69,7 +77,7 @@ async def create_analysis(
 ) -> Any:
     """Answers a prompt about a video of any length: in this response, or, with `wait=false`, when it is asked for."""
     async with AsyncExitStack() as resources:
-        request, video = await _read(http_request, service.settings.sources, resources)
+        request, video = await read_request(http_request, AnalysisRequest, service.settings.sources, resources)
         service.model.adapter(request.model)  # before an upload is kept
         if not wait:
             return await _store(request, video, idempotency_key, service)
@@ -128,26 +136,29 @@ def _check_waits(request: AnalysisRequest, idempotency_key: str | None) -> None:
             raise InvalidRequest(f"{name} goes with stored analyses; ask with wait=false, or leave it out.", param=name)
 
 
-async def _read(
-    http_request: Request, settings: SourceSettings, resources: AsyncExitStack
-) -> tuple[AnalysisRequest, VideoInput]:
-    """The request and its video; an uploaded file stays open as long as `resources`."""
+async def read_request(
+    http_request: Request, fields: type[RequestT], settings: SourceSettings, resources: AsyncExitStack
+) -> tuple[RequestT, VideoInput]:
+    """The request, which has these fields, and its video; an uploaded file stays open as long as `resources`.
+
+    Raises InvalidRequest, SourceTooLarge.
+    """
     if not is_multipart(http_request):
-        request = _validated(await read_json(http_request, settings))
+        request = _validated(fields, await read_json(http_request, settings))
         return request, _only_video(request, None)
     form = await resources.enter_async_context(read_form(http_request, settings))
-    request = _validated({name: value for name, value in form.items() if isinstance(value, str)})
+    request = _validated(fields, {name: value for name, value in form.items() if isinstance(value, str)})
     return request, _only_video(request, uploaded_file(form))
 
 
-def _validated(fields: dict[str, Any]) -> AnalysisRequest:
+def _validated(fields: type[RequestT], values: dict[str, Any]) -> RequestT:
     try:
-        return AnalysisRequest.model_validate(fields)
+        return fields.model_validate(values)
     except ValidationError as error:
-        raise invalid_request(error, allowed=sorted(AnalysisRequest.model_fields)) from None
+        raise invalid_request(error, allowed=sorted(fields.model_fields)) from None
 
 
-def _only_video(request: AnalysisRequest, upload: UploadFile | None) -> VideoInput:
+def _only_video(request: VideoRequest, upload: UploadFile | None) -> VideoInput:
     video = VideoInput(
         url=request.video_url,
         path=request.video_path,

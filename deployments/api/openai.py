@@ -3,16 +3,19 @@
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.api.bodies import read_json
 from deployments.api.documentation import json_body
-from deployments.api.errors import error_body, invalid_request
+from deployments.api.errors import error_body, error_response, invalid_request, plain_error
+from deployments.api.openai_messages import TAGS, Message, prompt_of, video_of
 from deployments.api.options import AnalysisOptions
 from deployments.api.schemas import AnalysisBody, UsageBody, written_tokens
 from deployments.api.service import Service, ServiceDependency, VideoInput
@@ -21,71 +24,49 @@ from pipeline import errors
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, AnswerDelta
 from pipeline.errors import InvalidRequest
 from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
-from pipeline.prompting import checked_prompt, clock
-from pipeline.types import Prompt
+from pipeline.prompting import clock
 
 logger = logging.getLogger("ray.serve")
 
-router = APIRouter(tags=["openai"])
+
+class OpenAiRoute(APIRoute):
+    """Failures have a `code` beside `type`, `message` and `param`, as in OpenAI's API."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def coded(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except errors.LongtakeError as error:
+                response = error_response(error)
+                return JSONResponse(_with_code(error_body(error)), response.status_code, _own_headers(response))
+
+        return coded
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+router = APIRouter(tags=["openai"], route_class=OpenAiRoute)
+
+_CODES = {errors.UnknownModel.type_name(): "model_not_found"}
 
 
-class TextPart(_Part):
-    type: Literal["text"]
-    text: str
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class VideoUrl(_Part):
-    url: str
-
-
-class VideoUrlPart(_Part):
-    type: Literal["video_url"]
-    video_url: VideoUrl
-
-
-class FileReference(_Part):
-    file_id: str
-
-
-class FilePart(_Part):
-    type: Literal["file"]
-    file: FileReference
-
-
-ContentPart = Annotated[TextPart | VideoUrlPart | FilePart, Field(discriminator="type")]
-
-
-class Message(_Part):
-    role: Literal["system", "developer", "user"]
-    content: str | list[ContentPart]
-    name: str | None = None
-
-    @property
-    def parts(self) -> list[TextPart | VideoUrlPart | FilePart]:
-        if isinstance(self.content, str):
-            return [TextPart(type="text", text=self.content)]
-        return self.content
-
-    @property
-    def text(self) -> str:
-        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
-
-
-class StreamOptions(_Part):
+class StreamOptions(_Options):
     include_usage: bool = False
+    """Whether the last piece tells the usage."""
+    include_obfuscation: Literal[False] = False
 
 
-class VideoIoOptions(_Part):
+class VideoIoOptions(_Options):
     fps: float | None = Field(default=None, ge=MIN_SAMPLE_FPS, le=MAX_SAMPLE_FPS)
     num_frames: Literal[-1] | None = None
     """All, without which vLLM takes the first 32."""
 
 
-class MediaIoOptions(_Part):
+class MediaIoOptions(_Options):
     video: VideoIoOptions = VideoIoOptions()
 
 
@@ -94,19 +75,42 @@ class ChatCompletionRequest(AnalysisOptions):
 
     model: str
     messages: list[Message] = Field(min_length=1)
-    """One user message with one video_url or file part, and system messages."""
+    """A conversation about one video: it stands in a user message, and the last message asks."""
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_completion_tokens: int | None = Field(default=None, ge=1)
     """Wins over max_tokens, its older name."""
     n: Literal[1] = 1
+    modalities: list[Literal["text"]] | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none"] | None = None
+    store: Literal[False] | None = None
     user: str | None = None
+    safety_identifier: str | None = None
     metadata: dict[str, str] | None = None
-    store: bool | None = None
+    prompt_cache_key: str | None = None
+    """What is asked about again is found without it; `cache_salt` keeps it apart."""
+    prediction: dict[str, Any] | None = None
+    """Changes no answer in OpenAI's API either."""
     video_path: str | None = None
     """A file on the server, below one of its media roots, instead of a part in the message."""
     media_io_kwargs: MediaIoOptions = MediaIoOptions()
     """vLLM's name for sample_fps, which wins over it, is `media_io_kwargs.video.fps`."""
+
+
+_NOT_HONOURED = {
+    "tools": "no tools are called here; an answer that a program is to read is had by response_format",
+    "functions": "no functions are called here; an answer that a program is to read is had by response_format",
+    "function_call": "no functions are called here",
+    "logit_bias": "tokens are not weighed here; response_format and stop say what an answer may be",
+    "audio": "answers are text",
+    "web_search_options": "nothing is looked up here",
+    "verbosity": "say in the prompt how long the answer is to be, and max_tokens how long at most",
+    "moderation": "nothing is moderated here",
+}
+"""OpenAI's fields that would change the answer, and why they do not here."""
 
 
 class ModelBody(BaseModel):
@@ -117,6 +121,8 @@ class ModelBody(BaseModel):
     parent: str | None = None
     """Of a LoRA adapter: the model that it adapts."""
     max_model_len: int
+    notice: str | None
+    """What one must know about this model."""
 
 
 class ModelListBody(BaseModel):
@@ -137,18 +143,39 @@ async def get_model(model: str, service: ServiceDependency) -> ModelBody:
     return await _model(service, model)
 
 
+_INSTEAD = {
+    "/v1/responses": "POST /v1/chat/completions takes the same question, with the video as a video_url part",
+    "/v1/completions": "POST /v1/chat/completions takes the same question, with the video as a video_url part",
+    "/v1/embeddings": "Longtake answers questions about videos, by POST /v1/chat/completions",
+    "/v1/uploads": "large files are sent to /v1/files/uploads by tus 1.0, and smaller ones to /v1/files",
+    "/v1/batches": "POST /v1/analyses?wait=false answers at once, and is asked about later",
+}
+
+
+async def tell_what_instead(request: Request) -> JSONResponse:
+    """Of what a client of OpenAI's may look for and is not here."""
+    path = request.url.path
+    body = plain_error("not_found", f"{request.method} {path} is not served here: {_INSTEAD[path]}.")
+    return JSONResponse(_with_code(body), 404)
+
+
+for _path in _INSTEAD:
+    router.add_api_route(_path, tell_what_instead, methods=["GET", "POST"], include_in_schema=False)
+
+
 @router.post("/v1/chat/completions", openapi_extra=json_body(ChatCompletionRequest))
 async def create_chat_completion(http_request: Request, service: ServiceDependency) -> Any:
     """Answers a user message that holds a video. What was covered stands in the field `longtake`."""
     request = _validated(await read_json(http_request, service.settings.sources))
     service.model.adapter(request.model)  # before an upload is kept
-    prompt, video = _question(request)
+    prompt, video = prompt_of(request.messages), _video(request)
     async with AsyncExitStack() as resources:
         source = await resources.enter_async_context(service.source(video))
         job = request.job(source, prompt, service.model)
         events = service.orchestrator.analyze(job)
         await anext(events)  # the plan: what is wrong with the video shows here
-        reply = _Reply(request.model)
+        tells_usage = request.stream_options is not None and request.stream_options.include_usage
+        reply = _Reply(request.model, tells_usage=tells_usage)
         if request.stream:
             return event_stream(_stream(events, reply, request, job, service, resources.pop_all()))
         async for done in events:
@@ -160,13 +187,20 @@ async def create_chat_completion(http_request: Request, service: ServiceDependen
 class _Reply:
     """The objects of one completion."""
 
-    def __init__(self, model: str) -> None:
-        self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
+    def __init__(self, model: str, *, tells_usage: bool) -> None:
+        self._head = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": None,
+        }
+        self._no_usage = {"usage": None} if tells_usage else {}
+        """Of every piece of a stream but the last, where that is to tell it."""
 
     def completion(self, text: str, done: AnalysisDone, longtake: dict[str, Any]) -> dict[str, Any]:
         choice = {
             "index": 0,
-            "message": {"role": "assistant", "content": text},
+            "message": {"role": "assistant", "content": text, "refusal": None},
             "logprobs": _logprobs(done),
             "finish_reason": done.finish_reason,
         }
@@ -180,12 +214,13 @@ class _Reply:
 
     def piece(self, delta: dict[str, str]) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
-        return {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
+        return {**self._head, "object": "chat.completion.chunk", "choices": [choice], **self._no_usage}
 
     def last_piece(self, done: AnalysisDone, longtake: dict[str, Any]) -> dict[str, Any]:
         """With the log probabilities of the whole text, where they were asked for."""
         choice = {"index": 0, "delta": {}, "logprobs": _logprobs(done), "finish_reason": done.finish_reason}
-        return {**self._head, "object": "chat.completion.chunk", "choices": [choice], "longtake": longtake}
+        head = {**self._head, "object": "chat.completion.chunk"}
+        return {**head, "choices": [choice], **self._no_usage, "longtake": longtake}
 
     def usage_piece(self, done: AnalysisDone) -> dict[str, Any]:
         usage = UsageBody.of(done.usage).model_dump()
@@ -219,8 +254,16 @@ async def _stream(
                         yield event(reply.usage_piece(happened))
         except Exception as error:
             logger.exception("an analysis failed after its plan")
-            yield event(error_body(error))
+            yield event(_with_code(error_body(error)))
         yield event("[DONE]")
+
+
+def _with_code(body: dict[str, Any]) -> dict[str, Any]:
+    return {"error": body["error"] | {"code": _CODES.get(body["error"]["type"])}}
+
+
+def _own_headers(response: Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name not in ("content-length", "content-type")}
 
 
 def _text(done: AnalysisDone) -> str:
@@ -255,42 +298,38 @@ def _longtake(done: AnalysisDone, service: Service, request: ChatCompletionReque
 
 
 def _validated(fields: dict[str, Any]) -> ChatCompletionRequest:
+    """The request; a field of OpenAI's that is null or empty is one that is not given."""
+    for name, reason in _NOT_HONOURED.items():
+        if fields.get(name):
+            raise InvalidRequest(f"{name} is given and {reason}; leave it out.", param=name)
+    known = ChatCompletionRequest.model_fields.keys() | _NOT_HONOURED.keys()
+    given = {name: value for name, value in fields.items() if not (name in known and value is None)}
+    given = {name: value for name, value in given.items() if name not in _NOT_HONOURED}
     try:
-        request = ChatCompletionRequest.model_validate(fields)
+        request = ChatCompletionRequest.model_validate(given)
     except ValidationError as error:
-        raise invalid_request(error, allowed=sorted(ChatCompletionRequest.model_fields)) from None
+        allowed = sorted(ChatCompletionRequest.model_fields)
+        raise invalid_request(error, allowed, tags=TAGS) from None
+    if request.stream_options and not request.stream:
+        raise InvalidRequest("stream_options is given without stream; give stream: true too.", param="stream_options")
     if request.max_completion_tokens is not None:
         return request.model_copy(update={"max_tokens": request.max_completion_tokens})
     return request
 
 
-def _question(request: ChatCompletionRequest) -> tuple[Prompt, VideoInput]:
-    users = [message for message in request.messages if message.role == "user"]
-    if len(users) != 1:
+def _video(request: ChatCompletionRequest) -> VideoInput:
+    video = video_of(request.messages)
+    if (video is None) == (request.video_path is None):
         raise InvalidRequest(
-            f"messages holds {len(users)} user messages; send one, with a video_url part and a text part.",
-            param="messages",
-        )
-    system = "\n".join(message.text for message in request.messages if message.role != "user")
-    if system:
-        checked_prompt(system, "messages")
-    return Prompt(users[0].text, system or None), _video(users[0], request)
-
-
-def _video(message: Message, request: ChatCompletionRequest) -> VideoInput:
-    urls = [part.video_url.url for part in message.parts if isinstance(part, VideoUrlPart)]
-    files = [part.file.file_id for part in message.parts if isinstance(part, FilePart)]
-    paths = [request.video_path] if request.video_path is not None else []
-    if len(urls) + len(files) + len(paths) != 1:
-        raise InvalidRequest(
-            f"The user message holds {len(urls) + len(files) + len(paths)} videos; give one, as a video_url part, a "
-            "file part or video_path.",
+            f"messages hold {'no' if video is None else 'a'} video and video_path is "
+            f"{'not ' * (request.video_path is None)}given; give one video, as a video_url part, a file part, "
+            "its frames as image_url parts, or video_path.",
             param="messages",
         )
     return VideoInput(
-        url=next(iter(urls), None),
-        path=next(iter(paths), None),
-        file_id=next(iter(files), None),
+        url=video.url if video else None,
+        path=request.video_path,
+        file_id=video.file_id if video else None,
         sample_fps=request.sample_fps or request.media_io_kwargs.video.fps,
     )
 
@@ -301,6 +340,7 @@ async def _model(service: Service, name: str) -> ModelBody:
         created=_STARTED,
         parent=service.model.served_model_name if service.model.adapter(name) else None,
         max_model_len=await service.orchestrator.max_model_len(),
+        notice=service.model.notice,
     )
 
 

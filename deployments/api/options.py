@@ -1,7 +1,9 @@
 """What every dialect lets a client ask for, under the same names."""
 
+import json
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
@@ -12,7 +14,7 @@ from deployments.model_choice import ModelChoice, RequestDefaults
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
 from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, checked_prompt
+from pipeline.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION, checked_prompt
 from pipeline.types import ChunkingRequest, FrameSampling, Prompt, StoredVideo, TokenSampling, VideoSource
 from pipeline.visual_tokens import (
     DEFAULT_MAX_PIXELS,
@@ -31,8 +33,13 @@ StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 def _as_list(value: Any) -> Any:
-    """One text stands for itself."""
-    return [value] if isinstance(value, str) else value
+    """One text stands for itself; a list comes as JSON in a form, whose fields are texts."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("["):
+        with suppress(ValueError):
+            return json.loads(value)
+    return [value]
 
 
 class AnalysisOptions(BaseModel):
@@ -64,8 +71,8 @@ class AnalysisOptions(BaseModel):
     """Whether to say how likely each token of the answer was."""
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     """With logprobs: how many of the likeliest tokens in its place are told beside each token."""
-    chunk_duration: float = Field(default=60.0, ge=1, le=3600)
-    """Seconds. Chunks get shorter where their frames would not fit the model."""
+    chunk_duration: float | None = Field(default=None, ge=1, le=3600)
+    """Seconds; the server's default suits its model. Chunks get shorter where their frames would not fit the model."""
     chunk_overlap: float = Field(default=2.0, ge=0, le=600)
     """Seconds that neighbouring chunks share."""
     fps: float | None = Field(default=None, gt=0, le=60)
@@ -110,12 +117,6 @@ class AnalysisOptions(BaseModel):
         if (self.resized_height is None) != (self.resized_width is None):
             given, lacking = ("resized_height", "resized_width")[:: 1 if self.resized_width is None else -1]
             raise InvalidRequest(f"{given} is given without {lacking}; give both or neither.", param=lacking)
-        if self.chunk_overlap >= self.chunk_duration:
-            raise InvalidRequest(
-                f"chunk_overlap ({self.chunk_overlap:g} s) must be shorter than chunk_duration "
-                f"({self.chunk_duration:g} s).",
-                param="chunk_overlap",
-            )
         if self.video_end is not None and self.video_end <= self.video_start:
             raise InvalidRequest(
                 f"video_end ({self.video_end:g} s) must be after video_start ({self.video_start:g} s).",
@@ -126,12 +127,14 @@ class AnalysisOptions(BaseModel):
     def job(self, source: VideoSource, prompt: Prompt, served: ModelChoice) -> AnalysisJob:
         """The analysis that is asked for, with every default filled in.
 
-        Raises InvalidRequest for a bad prompt, for pixel bounds that exclude each other, and for a model that is not
-        served.
+        Raises InvalidRequest for a bad prompt, for pixel bounds that exclude each other, for an overlap as long as the
+        chunks, and for a model that is not served.
         """
         defaults = served.defaults
         checked_prompt(prompt.text, "prompt")
-        instruction = DEFAULT_MERGE_INSTRUCTION
+        # A schema says itself in which form times stand.
+        is_citing = served.cites_times and not (self.response_format and self.response_format.json_format())
+        instruction = CITING_MERGE_INSTRUCTION if is_citing else DEFAULT_MERGE_INSTRUCTION
         if self.aggregation_prompt is not None:
             instruction = checked_prompt(self.aggregation_prompt, "aggregation_prompt")
         token_sampling = replace(self._token_sampling(defaults), adapter=served.adapter(self.model))
@@ -147,6 +150,7 @@ class AnalysisOptions(BaseModel):
             aggregate=self.aggregate,
             merge_instruction=instruction,
             asked_at=time.time(),
+            asks_for_times=served.cites_times and not (chunk_format and chunk_format.json_format()),
             cache_salt=self.cache_salt,
         )
 
@@ -172,10 +176,16 @@ class AnalysisOptions(BaseModel):
                 f"max_pixels ({self.max_pixels}) is below min_pixels ({min_pixels}); lower min_pixels too.",
                 param="max_pixels",
             )
+        chunk_duration = defaults.chunk_duration_seconds if self.chunk_duration is None else self.chunk_duration
+        if self.chunk_overlap >= chunk_duration:
+            raise InvalidRequest(
+                f"chunk_overlap ({self.chunk_overlap:g} s) must be shorter than chunk_duration ({chunk_duration:g} s).",
+                param="chunk_overlap",
+            )
         takes_all = isinstance(source, StoredVideo) and source.is_frame_list
         fps = DEFAULT_FPS if self.fps is None and self.nframes is None and not takes_all else self.fps
         return ChunkingRequest(
-            chunk_duration_seconds=self.chunk_duration,
+            chunk_duration_seconds=chunk_duration,
             chunk_overlap_seconds=self.chunk_overlap,
             video_start_seconds=self.video_start,
             video_end_seconds=self.video_end,

@@ -8,6 +8,7 @@ from pipeline.coverage import frames_looked_at
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
+    Citation,
     Coverage,
     DecodeReport,
     TokenLogprob,
@@ -244,6 +245,28 @@ class WrittenTokenBody(LikelyTokenBody):
         return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
 
 
+class CitationBody(Schema):
+    """A time that the answer gives."""
+
+    text: str
+    """As it stands in the answer, which is left as the model wrote it."""
+    time: float
+    """Seconds from the first frame."""
+    supported: bool
+    """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
+    chunk_index: int | None
+    """That chunk."""
+
+    @classmethod
+    def of(cls, citation: Citation) -> "CitationBody":
+        return cls(
+            text=citation.text,
+            time=round(citation.seconds, 3),
+            supported=citation.is_supported,
+            chunk_index=citation.chunk_index,
+        )
+
+
 class AnalysisBody(Schema):
     success: bool
     """Whether at least one chunk was answered; `partial` says whether all were."""
@@ -252,11 +275,15 @@ class AnalysisBody(Schema):
     num_chunks: int
     chunk_results: list[ChunkResultBody]
     aggregated_response: str | None
+    citations: list[CitationBody]
+    """Every time in aggregated_response, in its order."""
     aggregation_error: str | None
     logprobs: list[WrittenTokenBody] | None
     """Of the tokens of aggregated_response, where they were asked for."""
     merge_levels: int
     """How often answers were merged on the way to this one: 0 for a single chunk."""
+    merge_seconds: float
+    """From the last chunk's answer to the merged one."""
     coverage: CoverageBody
     partial: bool
     """Whether a chunk or the merge failed."""
@@ -284,9 +311,11 @@ class AnalysisBody(Schema):
             num_chunks=len(done.plan.chunks),
             chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
             aggregated_response=done.answer,
+            citations=[CitationBody.of(citation) for citation in done.citations],
             aggregation_error=done.answer_error,
             logprobs=written_tokens(done),
             merge_levels=done.merge_levels,
+            merge_seconds=round(done.merge_seconds, 3),
             coverage=CoverageBody.of(done.coverage),
             partial=done.is_partial,
             total_successful_chunks=done.num_answered,

@@ -1,9 +1,11 @@
 """What the routes of every dialect stand on: the model that is served, the uploads, the Orchestrator."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, BinaryIO, Protocol
 
 from fastapi import Depends
@@ -13,11 +15,13 @@ from deployments.api.event_feeds import EventFeeds
 from deployments.calls import deadline
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
-from pipeline.analysis import AnalysisEvent, AnalysisJob
+from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.errors import InvalidRequest, LongtakeError
 from pipeline.frame_lists import DEFAULT_SAMPLE_FPS, frame_list_video
 from pipeline.sources import (
+    REQUEST_PURPOSE,
     DataUrl,
+    ResumableUploads,
     StoredFile,
     UploadStore,
     decode_data_url,
@@ -29,12 +33,16 @@ from pipeline.types import LocalVideo, StoredVideo, VideoSource
 
 BLOCK_BYTES = 1024**2
 READY_TIMEOUT_SECONDS = 20.0
+REQUEST_UPLOAD_SECONDS = 7 * 24 * 3600
+"""A video that came with a request is deleted when its analysis ends, and after this where the server died before."""
 
 
 class OrchestratorClient(Protocol):
     """The Orchestrator, as the routes see it."""
 
     def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]: ...
+
+    async def estimate(self, job: AnalysisJob) -> Estimate: ...
 
     async def max_model_len(self) -> int: ...
 
@@ -65,6 +73,7 @@ class Service:
     settings: AppSettings
     model: ModelChoice
     uploads: UploadStore
+    resumable_uploads: ResumableUploads
     orchestrator: OrchestratorClient
     analysis_store: AnalysisStore
     feeds: EventFeeds
@@ -89,9 +98,11 @@ class Service:
         temporary = await self._stored(video)
         return temporary or _named_source(video), temporary.file_id if temporary else None
 
-    async def store(self, file: BinaryIO, file_name: str) -> StoredFile:
+    async def keep_upload(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
         """Keeps an upload, block by block."""
-        return await asyncio.to_thread(self.uploads.save, _blocks(file), file_name=file_name)
+        return await asyncio.to_thread(
+            self.uploads.save, _blocks(file), file_name=file_name, purpose=purpose, expires_at=expires_at
+        )
 
     async def check_ready(self) -> None:
         """Raises DeadlineExceeded or EngineFailed unless the engine generates."""
@@ -108,11 +119,14 @@ class Service:
                 "many frames are looked at.",
                 param="sample_fps",
             )
+        expires_at = int(time.time()) + REQUEST_UPLOAD_SECONDS
+        save = partial(self.uploads.save, purpose=REQUEST_PURPOSE, expires_at=expires_at)
         if video.upload is not None:
-            file = await self.store(*video.upload)
+            content, name = video.upload
+            file = await asyncio.to_thread(save, _blocks(content), file_name=name)
         elif isinstance(parsed, DataUrl):
-            content = await asyncio.to_thread(self._content, parsed, video.sample_fps or DEFAULT_SAMPLE_FPS)
-            file = await asyncio.to_thread(self.uploads.save, [content], file_name="data-url")
+            decoded = await asyncio.to_thread(self._content, parsed, video.sample_fps or DEFAULT_SAMPLE_FPS)
+            file = await asyncio.to_thread(save, [decoded], file_name="data-url")
         else:
             return None
         return StoredVideo(file.file_id, is_frame_list=is_frame_list)

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, BinaryIO, Literal, Self
 
 from fastapi import APIRouter, Header, Query
@@ -16,6 +16,7 @@ from deployments.api.documentation import ErrorDetail
 from deployments.api.schemas import AnalysisBody, ChunkResultBody, PlanBody, Schema
 from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency, VideoInput
 from deployments.api.streaming import event_stream
+from deployments.logs import current_trail
 from deployments.store_upkeep import delete_upload
 from pipeline.analysis import AnalysisJob
 from pipeline.config import StoreSettings
@@ -179,6 +180,7 @@ async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, se
         if owned_file_id:
             undo.push_async_callback(asyncio.to_thread, delete_upload, service.uploads, owned_file_id)
         job = asked.job(source)
+        job = replace(job, trail=replace(job.trail, traceparent=current_trail().traceparent))
         new = NewAnalysis(
             about=AnalysisAbout(asked.prompt, _shown(asked.video), asked.video.file_id, tuple(asked.metadata.items())),
             model=service.model.told_name(job.token_sampling.adapter),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,17 @@ from pipeline.decoding.frame_decoder import PLANNED, TORCHCODEC_CUDA, Brought, F
 from pipeline.decoding.planned_decoder import PlannedFrameDecoder
 from pipeline.decoding.pyav_decoder import PyavFrameDecoder
 from pipeline.decoding.resizing import resized_frame
-from pipeline.decoding.torchcodec_decoder import TorchcodecFrameDecoder
 from pipeline.types import Chunk
 from pipeline.video_files import VideoFile
 
 OpenVideo = Callable[[VideoFile], FrameDecoder]
+
+
+def _torchcodec(video: VideoFile, device: Literal["cpu", "cuda"] = "cpu") -> FrameDecoder:
+    # Its import takes 5 s and 190 MB, most of it torch's compiler, and most videos never need it.
+    from pipeline.decoding.torchcodec_decoder import TorchcodecFrameDecoder  # noqa: PLC0415
+
+    return TorchcodecFrameDecoder(video, device)
 
 
 def _opencv(video: VideoFile) -> FrameDecoder:
@@ -31,14 +39,10 @@ def _decord(video: VideoFile) -> FrameDecoder:
     return DecordFrameDecoder(video)
 
 
-def _torchcodec_cuda(video: VideoFile) -> FrameDecoder:
-    return TorchcodecFrameDecoder(video, "cuda")
-
-
 BACKENDS: Mapping[str, OpenVideo] = {
     PLANNED: PlannedFrameDecoder,
-    "torchcodec": TorchcodecFrameDecoder,
-    TORCHCODEC_CUDA: _torchcodec_cuda,
+    "torchcodec": _torchcodec,
+    TORCHCODEC_CUDA: partial(_torchcodec, device="cuda"),
     "pyav": PyavFrameDecoder,
     "opencv": _opencv,
     "decord": _decord,

@@ -34,6 +34,8 @@ _PICTURES_HELD_BY_TREATMENT = 12
 _BYTES_PER_PIXEL = 3
 _CUDA_ADDRESS_SPACE_BYTES = 2**42
 """CUDA maps the memory of all GPUs and of the machine into one space, most of which is never touched. Not measured."""
+_MODULES = dict.fromkeys(("torchcodec", TORCHCODEC_CUDA), "pipeline.decoding.torchcodec_decoder")
+"""What a backend needs that takes long to import, and 190 MB of the host: for videos that ask for it."""
 _SECONDS_BEFORE_A_CHUNK = 20.0
 """To the key frame before it, where no plan says."""
 
@@ -91,6 +93,7 @@ class IsolatedBackends:
             self._process.call,
             request,
             decode_limits(self._video, chunk, backend),
+            module=_MODULES.get(backend),
             memory_fd=self._memory_fd,
             serve=self._fetch,
             given_up=self._given_up,

@@ -6,9 +6,10 @@ Everything here is synchronous; callers run it in threads.
 from pipeline.sources.copies import LocalCopy
 from pipeline.sources.http_posts import PostFailed, post
 from pipeline.sources.library import VideoLibrary
+from pipeline.sources.resumable_uploads import Appender, ResumableUpload, ResumableUploads
 from pipeline.sources.s3_objects import s3_client
-from pipeline.sources.stored_files import StoredFile, UploadStore
-from pipeline.sources.uploads import open_upload_store
+from pipeline.sources.stored_files import REQUEST_PURPOSE, FilePage, StoredFile, UploadStore, check_room, page_of
+from pipeline.sources.uploads import open_resumable_uploads, open_upload_store
 from pipeline.sources.urls import (
     DataUrl,
     check_http_url,
@@ -19,16 +20,24 @@ from pipeline.sources.urls import (
 )
 
 __all__ = [
+    "REQUEST_PURPOSE",
+    "Appender",
     "DataUrl",
+    "FilePage",
     "LocalCopy",
     "PostFailed",
+    "ResumableUpload",
+    "ResumableUploads",
     "StoredFile",
     "UploadStore",
     "VideoLibrary",
     "check_http_url",
+    "check_room",
     "decode_data_url",
     "decode_frame_list",
+    "open_resumable_uploads",
     "open_upload_store",
+    "page_of",
     "parse_video_url",
     "post",
     "public_name",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipeline.sources.node_cache import HeldFile, NodeCache
 from pipeline.sources.public_addresses import Resolver, resolve_host
 from pipeline.sources.remote_blocks import RemoteBlocks, prepare_blocks
 from pipeline.sources.s3_objects import S3Origin, s3_client, s3_video_name
-from pipeline.sources.transfers import Origin, RemoteVersion, copy_body
+from pipeline.sources.transfers import CountedOrigin, Origin, RemoteVersion, copy_body
 from pipeline.sources.uploads import open_upload_store
 from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
 from pipeline.video_files import BlockFile
@@ -33,11 +33,19 @@ class VideoLibrary:
     """Opens video sources. Files of this node are used where they lie; others are copied, once per node.
 
     One library may be used by many threads, and a process needs only one: what it may try again at each host is counted
-    here. `resolve` looks host names up.
+    here. `resolve` looks host names up; `on_fetched` is told, by any thread, of bytes that came from a remote source:
+    `http` or `s3`, and how many.
     """
 
-    def __init__(self, settings: SourceSettings, *, resolve: Resolver = resolve_host) -> None:
+    def __init__(
+        self,
+        settings: SourceSettings,
+        *,
+        resolve: Resolver = resolve_host,
+        on_fetched: Callable[[str, int], None] = lambda source, num_bytes: None,
+    ) -> None:
         self._settings = settings
+        self._on_fetched = on_fetched
         self._resolve = resolve
         self._local_files = LocalFiles(settings)
         self._uploads = open_upload_store(settings)
@@ -70,7 +78,7 @@ class VideoLibrary:
                 return self._open_stored(file_id, expected, stack)
             case HttpVideo(url):
                 origin = HttpOrigin(url, self._settings, self._retry_budgets, resolve=self._resolve)
-                return self._open_remote(origin, expected, stack)
+                return self._open_remote(CountedOrigin(origin, partial(self._on_fetched, "http")), expected, stack)
             case S3Video():
                 return self._open_remote(self._s3_origin(source, s3_video_name(source)), expected, stack)
 
@@ -124,8 +132,9 @@ class VideoLibrary:
         blocks = RemoteBlocks(file, origin, self._settings)
         return LocalCopy(BlockFile(held.path, blocks.size_bytes), blocks.size_bytes, fingerprint, blocks.fetch)
 
-    def _s3_origin(self, video: S3Video, name: str) -> S3Origin:
-        return S3Origin(self._s3_client, video, self._retry_budgets, name=name)
+    def _s3_origin(self, video: S3Video, name: str) -> Origin:
+        origin = S3Origin(self._s3_client, video, self._retry_budgets, name=name)
+        return CountedOrigin(origin, partial(self._on_fetched, "s3"))
 
     @cached_property
     def _s3_client(self) -> S3Client:

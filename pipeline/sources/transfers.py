@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -63,6 +63,41 @@ class Origin(Protocol):
         self, version: RemoteVersion, offset: int, deadline: Deadline, *, stop: int | None = None
     ) -> AbstractContextManager[Body]:
         """The bytes from `offset` on, up to `stop` where it is given."""
+
+
+@dataclass(frozen=True)
+class CountedOrigin:
+    """`origin`, with the bytes of its bodies told to `on_fetched` as they come."""
+
+    origin: Origin
+    on_fetched: Callable[[int], None]
+
+    @property
+    def name(self) -> str:
+        return self.origin.name
+
+    @property
+    def location(self) -> str:
+        return self.origin.location
+
+    @property
+    def retry_budget(self) -> RetryBudget:
+        return self.origin.retry_budget
+
+    def version(self, deadline: Deadline) -> RemoteVersion:
+        return self.origin.version(deadline)
+
+    @contextmanager
+    def body(
+        self, version: RemoteVersion, offset: int, deadline: Deadline, *, stop: int | None = None
+    ) -> Iterator[Body]:
+        with self.origin.body(version, offset, deadline, stop=stop) as body:
+            yield Body(body.start, self._counted(body.blocks))
+
+    def _counted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            self.on_fetched(len(block))
+            yield block
 
 
 def copy_body(origin: Origin, version: RemoteVersion, file: BinaryIO, max_bytes: int, deadline: Deadline) -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pipeline.config import SourceSettings
+from pipeline.sources.folder_resumable import FolderResumableUploads
 from pipeline.sources.folder_uploads import FolderUploads
+from pipeline.sources.resumable_uploads import ResumableUploads
+from pipeline.sources.s3_resumable import S3ResumableUploads
 from pipeline.sources.s3_uploads import S3Uploads
 from pipeline.sources.stored_files import UploadStore
 
 
 def open_upload_store(settings: SourceSettings) -> UploadStore:
     """The store that `settings.upload_store` names: a folder, or `s3://bucket/prefix`."""
-    if settings.upload_store.startswith("s3://"):
-        return S3Uploads(settings)
-    return FolderUploads(settings)
+    return S3Uploads(settings) if _is_s3(settings) else FolderUploads(settings)
+
+
+def open_resumable_uploads(settings: SourceSettings) -> ResumableUploads:
+    """Unfinished uploads in the same store."""
+    return S3ResumableUploads(settings) if _is_s3(settings) else FolderResumableUploads(settings)
+
+
+def _is_s3(settings: SourceSettings) -> bool:
+    return settings.upload_store.startswith("s3://")

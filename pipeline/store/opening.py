@@ -11,6 +11,7 @@ from pipeline.store.answers import Answers
 from pipeline.store.clock import Clock
 from pipeline.store.database import Database
 from pipeline.store.migrating import migrate
+from pipeline.store.polling import Polling
 from pipeline.store.runs import Runs
 from pipeline.store.upkeep import Upkeep
 from pipeline.store.webhooks import Webhooks
@@ -25,6 +26,7 @@ class AnalysisStore:
     answers: Answers
     webhooks: Webhooks
     upkeep: Upkeep
+    polling: Polling
     database: Database
 
     def close(self) -> None:
@@ -42,5 +44,6 @@ def open_store(settings: StoreSettings, *, clock: Clock = time.time) -> Analysis
         answers=Answers(database, clock),
         webhooks=Webhooks(database, clock),
         upkeep=Upkeep(database, clock, keep_seconds=keep_seconds),
+        polling=Polling(database),
         database=database,
     )

@@ -59,3 +59,10 @@ CHUNK_ANSWERS = sa.Table(
     sa.Column("answer", sa.Text, nullable=False, comment="JSON: ChunkAnswer"),
     sa.Column("created_at", sa.Double, nullable=False),
 )
+
+POLLED_EVENTS = sa.Table(
+    "polled_events",
+    METADATA,
+    sa.Column("analysis_id", sa.String(64), sa.ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("last_event", sa.Integer, nullable=False),
+)

@@ -33,6 +33,7 @@ def test_a_gpu_serves_qwen() -> None:
     assert choice.engine_args["mm_encoder_tp_mode"] == "weights"
     assert choice.engine_args["kv_cache_dtype"] == "fp8"
     assert choice.defaults == RequestDefaults(DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS, temperature=0.7)
+    assert choice.defaults.chunk_duration_seconds == 60
     assert choice.notice is None
 
 

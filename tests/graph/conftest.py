@@ -15,7 +15,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from deployments.embedded import embedded_server
-from tests.graph.names import S3_BUCKET
+from tests.graph.names import S3_BUCKET, S3_SECRET
+from tests.otlp import Collector, collecting
 from tests.real_clips import make_long_real_clip, real_clips
 from tools.demo_model.scenes import Split, random_film, write_film
 
@@ -40,7 +41,7 @@ def s3(media: Path) -> Iterator[str]:
     endpoint = f"http://{host}:{port}"
     with pytest.MonkeyPatch.context() as environment:  # as an operator gives credentials to boto3
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
         client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
         client.create_bucket(Bucket=S3_BUCKET)
         client.upload_file(str(media / "short.mp4"), S3_BUCKET, "short.mp4")
@@ -65,7 +66,20 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def server(media: Path, uploads: Path, s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def traces() -> Iterator[Collector]:
+    """What the server's deployments export, as OpenTelemetry's own variables tell them to. Metrics come often, too."""
+    with collecting() as collector, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        environment.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")  # vLLM's default is another
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")  # ms
+        environment.setenv("RAY_metrics_report_interval_ms", "1000")
+        yield collector
+
+
+@pytest.fixture(scope="package")
+def server(
+    media: Path, uploads: Path, s3: str, traces: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The URL of the server."""
     sources = {
         "media_roots": [str(media)],
@@ -76,7 +90,8 @@ def server(media: Path, uploads: Path, s3: str, tmp_path_factory: pytest.TempPat
         "s3_region": "us-east-1",
         "max_data_url_bytes": 4 * 1024**2,
     }
-    with embedded_server({"sources": sources}) as url:
+    engine_args = {"otlp_traces_endpoint": f"{traces.url}/v1/traces"}
+    with embedded_server({"sources": sources, "engine_args": engine_args}) as url:
         yield url
 
 

@@ -13,6 +13,11 @@ def replicas(deployment: str) -> list[psutil.Process]:
     return _named(f"ServeReplica:longtake:{deployment}")
 
 
+def serve_proxies() -> list[psutil.Process]:
+    """Serve's HTTP proxies."""
+    return _named("ProxyActor")
+
+
 def decoding_workers() -> list[psutil.Process]:
     """The processes in which replicas of FrameDecoder let FFmpeg work."""
     hosts = [host for replica in replicas("FrameDecoder") for host in replica.children()]

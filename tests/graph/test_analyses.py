@@ -165,7 +165,7 @@ def test_every_way_in_gives_the_same_answer(
             answer = response.json()
         case _:
             with Longtake(server) as longtake:
-                answer = longtake.analyze(file, **SHORT)
+                answer = longtake.analyze(file, **SHORT).raw
     assert answer["video_info"] == expected["video_info"]
     assert answer["aggregated_response"] == expected["aggregated_response"]
 

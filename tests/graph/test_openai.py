@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import openai
 import pytest
 
@@ -73,6 +77,39 @@ def test_a_stream_says_what_the_whole_says(openai_client: openai.OpenAI, web: st
     assert longtake["partial"] is False
 
 
+@pytest.mark.parametrize("options", [{"chunk_duration": 60}, {"chunk_duration": 20}], ids=["one chunk", "several"])
+def test_a_follow_up_finds_the_frames_of_before(
+    openai_client: openai.OpenAI, web: str, options: dict[str, Any]
+) -> None:
+    part = {"video_end": 40, "cache_salt": f"follow up {options}"}
+    arguments: dict[str, Any] = {"model": "longtake-demo", **OPTIONS, "extra_body": options | part}
+    asked = messages(f"{web}/minutes.mp4")
+    first = openai_client.chat.completions.create(messages=asked, **arguments)
+    asked += [first.choices[0].message.model_dump(), {"role": "user", "content": "And then?"}]
+    second = openai_client.chat.completions.create(messages=asked, **arguments)
+    of_first, of_second = ((answer.model_extra or {})["longtake"]["chunk_results"] for answer in (first, second))
+    assert not any(result["decode_reused"] for result in of_first)
+    assert all(result["success"] and result["decode_reused"] for result in of_second)
+    assert all(result["cached_tokens"] > result["prompt_tokens"] / 2 for result in of_second)  # all of the video
+    assert [result["start_time"] for result in of_second] == [result["start_time"] for result in of_first]
+    assert of_second[0]["prompt_tokens"] > of_first[0]["prompt_tokens"]
+
+
+def test_frames_as_images(openai_client: openai.OpenAI, media: Path) -> None:
+    with av.open(media / "short.mp4") as container:
+        images = [frame.to_image() for frame in itertools.islice(container.decode(video=0), 4)]
+    content: list[Any] = [{"type": "text", "text": "What happens?"}]
+    for image in images:
+        jpeg = io.BytesIO()
+        image.save(jpeg, "JPEG")
+        url = f"data:image/jpeg;base64,{base64.b64encode(jpeg.getvalue()).decode()}"
+        content.append({"type": "image_url", "image_url": {"url": url}})
+    completion = openai_client.chat.completions.create(
+        model="longtake-demo", messages=[{"role": "user", "content": content}], **OPTIONS, extra_body={"sample_fps": 2}
+    )
+    assert (completion.model_extra or {})["longtake"]["coverage"]["frames_used"] == 4
+
+
 def test_an_uploaded_file(openai_client: openai.OpenAI, media: Path) -> None:
     stored = openai_client.files.create(file=media / "short.mp4", purpose="vision")
     part = {"type": "file", "file": {"file_id": stored.id}}
@@ -89,7 +126,8 @@ def test_an_uploaded_file(openai_client: openai.OpenAI, media: Path) -> None:
     ("changes", "param", "words"),
     [
         ({"model": "gpt-4o"}, "model", "longtake-demo"),
-        ({"messages": [{"role": "user", "content": "Hello"}]}, "messages", "0 videos"),
+        ({"messages": [{"role": "user", "content": "Hello"}]}, "messages", "hold no video"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "response_format"),
         ({"n": 2}, "n", "1"),
         ({"extra_body": {"chunk_size": 3}}, "chunk_size", "chunk_duration"),
         ({"temperature": -1}, "temperature", "greater than or equal to 0"),

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.coverage import measure_coverage, uncovered
+from pipeline.coverage import measure_coverage, planned_coverage, uncovered
 from pipeline.types import (
+    Chunk,
     ChunkAnswer,
     ChunkFailure,
     ChunkPlan,
@@ -53,6 +54,18 @@ def test_everything_was_answered() -> None:
     assert coverage.frames_used == 60
     assert coverage.uncovered == ()
     assert coverage.failed_chunks == ()
+    assert coverage.notices == PLAN.notices
+
+
+def test_of_a_plan_all_chunks_count() -> None:
+    def chunk(index: int, start: float, stop: float, num_frames: int) -> Chunk:
+        indices = np.arange(num_frames)
+        return Chunk(index, start, stop, indices, indices / 2.0, 0.0, 32, 32)
+
+    chunks = (chunk(0, 0.0, 10.0, 20), chunk(1, 12.0, 22.0, 10))
+    coverage = planned_coverage(ChunkPlan(VIDEO, chunks, 0.0, 30.0, 10.0, 2.0, 2.0, PLAN.notices))
+    assert (coverage.frames_used, coverage.effective_fps, coverage.failed_chunks) == (30, 1.5, ())
+    assert coverage.uncovered == ((10.0, 12.0), (22.0, 30.0))
     assert coverage.notices == PLAN.notices
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import psutil
 import pytest
 
-from pipeline.errors import DecodeFailed, SourceUnavailable
+from pipeline.errors import DecodeFailed, ServiceError, SourceUnavailable
 from pipeline.isolation import Ask, GivenUp, IsolatedProcess, WorkAborted, WorkCrashed, WorkLimits, WorkLost
 
 LIMITS = WorkLimits(cpu_seconds=5, memory_bytes=200 * 1024**2)
@@ -40,6 +40,7 @@ class FakeWorker:
             "ask": ask,
             "log": _log,
             "environment": os.environ.get,
+            "has": lambda module: (module in sys.modules, os.getppid(), os.getpid()),
             "keep": self.keep,
             "write": lambda text: os.pwrite(memory_fd or -1, text, 0),
         }
@@ -140,6 +141,19 @@ def test_errors_of_ours_come_through_and_others_by_name_alone(process: IsolatedP
     assert str(caught.value) == "failed with OSError"
 
 
+def test_losses_are_counted_but_not_what_was_given_up(process: IsolatedProcess) -> None:
+    for request in (("exit", 3), ("spin", None), ("raise", OSError())):
+        with pytest.raises(WorkLost):
+            process.call(request, WorkLimits(0.5, LIMITS.memory_bytes))
+    with pytest.raises(WorkLost):
+        process.call(("sleep", 60), WorkLimits(0.1, LIMITS.memory_bytes))
+    work = GivenUp()
+    threading.Timer(0.2, process.give_up, [work]).start()
+    with pytest.raises(WorkAborted):
+        process.call(("sleep", 30), LIMITS, given_up=work)
+    assert process.num_workers_lost == 3  # the worker outlives an error
+
+
 def test_memory_is_shared(process: IsolatedProcess) -> None:
     fd = os.memfd_create("test")
     os.ftruncate(fd, 5)
@@ -188,14 +202,33 @@ def test_the_log_has_an_end(process: IsolatedProcess) -> None:
 
 def test_credentials_stay_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=canary")
     process = IsolatedProcess(f"{__name__}:FakeWorker")
-    assert process.call(("environment", "AWS_SECRET_ACCESS_KEY"), LIMITS) is None
+    for name in ("AWS_SECRET_ACCESS_KEY", "OTEL_EXPORTER_OTLP_HEADERS"):
+        assert process.call(("environment", name), LIMITS) is None
     process.close()
 
 
 def test_what_is_kept_is_not_the_next_works_memory(process: IsolatedProcess) -> None:
     for count in range(1, 5):
         assert process.call(("keep", 150 * 1024**2), LIMITS) == count
+
+
+def test_a_module_is_imported_once_and_for_all_workers(process: IsolatedProcess) -> None:
+    module = "colorsys"
+    before, _, first = process.call(("has", module), LIMITS)
+    has_it, host, second = process.call(("has", module), LIMITS, module=module)
+    assert (before, has_it) == (False, True)
+    assert first != second
+    assert process.call(("has", module), LIMITS, module=module) == (True, host, second)
+    process.close_worker()
+    assert process.call(("has", module), LIMITS)[:2] == (True, host)
+
+
+def test_a_module_that_cannot_be_imported_is_an_error_and_not_the_end(process: IsolatedProcess) -> None:
+    with pytest.raises(ServiceError):
+        process.call(("has", "sys"), LIMITS, module="pipeline.nothing_of_this_name")
+    assert process.call(("has", "sys"), LIMITS)[0]
 
 
 def test_a_lost_host_is_replaced(process: IsolatedProcess) -> None:

@@ -23,7 +23,7 @@ from tests.clips import X264, ffmpeg
 
 MB = 1024**2
 MOST_PROCESS_MB = 800
-"""Of resident memory, with all libraries and what is shared with others."""
+"""Of resident memory, with all libraries and what is shared with others: of each process, and of both workers."""
 MOST_ADDED_MB = 450
 """To the peaks of all processes together, beyond a video of a minute."""
 MOST_KEPT_MB = 60
@@ -86,6 +86,7 @@ def test_a_day_takes_little_more_memory_than_a_minute(suffix: str, stages: Stage
     for pid, peak in after.items():
         print(f"{name_of(pid)}: {peak:.0f} MB at most, {before[pid]:.0f} before, {resident_mb(pid):.0f} now")
     assert max(after[pid] for pid in after if pid != psutil.Process().pid) < MOST_PROCESS_MB
+    assert sum(peak for pid, peak in after.items() if name_of(pid).startswith("worker")) < MOST_PROCESS_MB
     assert sum(after.values()) - sum(before.values()) < MOST_ADDED_MB
     (prober,) = (pid for pid in after if name_of(pid) == "worker of ProbeWorker")
     assert resident_mb(prober) < before[prober] + MOST_KEPT_MB, "what it needed no more was not given back"

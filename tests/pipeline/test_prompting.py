@@ -13,16 +13,20 @@ from tokenizers import Tokenizer
 
 from pipeline.errors import InvalidRequest
 from pipeline.prompting import (
+    CITING_MERGE_INSTRUCTION,
     CONTROL_TOKEN,
+    DEFAULT_MERGE_INSTRUCTION,
+    OVERLAP_RULE,
     PART_TOKENS,
     TEMPLATE_TOKENS,
     checked_prompt,
     chunk_prompt,
     clock,
+    follow_up,
     merge_prompt,
     text_token_bound,
 )
-from pipeline.types import Chunk, ChunkPlan, Note, Prompt, VideoInfo
+from pipeline.types import Chunk, ChunkPlan, Exchange, Note, Prompt, VideoInfo
 
 TOKENIZER = Path(__file__).parent.parent.parent / "models" / "demo" / "tokenizer.json"
 DAY = 24 * 3600.0
@@ -61,9 +65,23 @@ def test_a_part_knows_its_place() -> None:
     assert prompt.system == "Be brief."
 
 
+def test_a_part_may_be_asked_for_times() -> None:
+    plan = plan_of((0, 60), (58, 118))
+    asked, plain = (
+        chunk_prompt(Prompt("What happens?"), plan.chunks[1], num_chunks=2, asks_for_times=asks).text
+        for asks in (True, False)
+    )
+    assert "[MM:SS]" in asked and asked.replace(" Give times as [MM:SS] or [H:MM:SS].", "") == plain
+
+
+def test_both_instructions_know_that_parts_overlap() -> None:
+    assert OVERLAP_RULE in DEFAULT_MERGE_INSTRUCTION and OVERLAP_RULE in CITING_MERGE_INSTRUCTION
+    assert "[MM:SS]" in CITING_MERGE_INSTRUCTION and "[MM:SS]" not in DEFAULT_MERGE_INSTRUCTION
+
+
 def test_the_longest_part_fits_what_the_plan_keeps_for_it() -> None:
     plan = plan_of(*[(DAY - 1, DAY)] * 99_999)
-    prompt = chunk_prompt(Prompt(""), plan.chunks[-1], num_chunks=len(plan.chunks))
+    prompt = chunk_prompt(Prompt(""), plan.chunks[-1], num_chunks=len(plan.chunks), asks_for_times=True)
     assert len(prompt.text.encode()) <= PART_TOKENS
 
 
@@ -133,3 +151,17 @@ def tokenizer() -> Tokenizer:
 def test_bound_holds_for_the_real_tokenizer(text: str, system: str | None) -> None:
     num_tokens = sum(len(tokenizer().encode(part, add_special_tokens=False).ids) for part in (text, system or ""))
     assert num_tokens + TEMPLATE_TOKENS <= text_token_bound(Prompt(text, system))
+
+
+def test_a_first_question_is_as_it_is() -> None:
+    assert follow_up(" What happens?\n", []) == " What happens?\n"
+
+
+def test_a_follow_up_comes_behind_what_was_said() -> None:
+    earlier = [Exchange("What happens?", "A cat sits."), Exchange("Where?", " On <|im_end|>a</answer> roof. ")]
+    assert follow_up("And then?", earlier) == (
+        "Earlier in this conversation about the video:\n"
+        "<question>\nWhat happens?\n</question>\n<answer>\nA cat sits.\n</answer>\n"
+        "<question>\nWhere?\n</question>\n<answer>\nOn  a  roof.\n</answer>\n\n"
+        "The question now: And then?"
+    )

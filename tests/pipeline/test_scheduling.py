@@ -56,10 +56,11 @@ async def test_bytes_in_flight_stay_within_the_capacity() -> None:
     names = [f"{number}" for number in range(20)]
     async with running(*(holders.hold(name, 30) for name in names)):
         for name in names:
-            assert sum(holders.inside.values()) <= 100
+            assert sum(holders.inside.values()) == holders.budget.held_bytes <= 100
             assert name in holders.inside
             await holders.let_go(name)
     assert holders.entered == names
+    assert holders.budget.held_bytes == 0
     await holders.assert_all_free()
 
 

@@ -37,7 +37,7 @@ class Told:
 def ask(client: Longtake, clip: Clip, folder: Path, **options: Any) -> Told:
     """Uploads `clip` and has its scenes listed."""
     options = {"fps": FPS, "max_tokens": MAX_TOKENS, "seed": 0} | options
-    answer = client.analyze(clip.written(folder), LIST_PROMPT, **options)
+    answer = client.analyze(clip.written(folder), LIST_PROMPT, **options).raw
     return Told(clip, tuple(heard(answer["aggregated_response"] or "")), answer)
 
 

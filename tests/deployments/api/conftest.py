@@ -15,7 +15,7 @@ from deployments.config import AppSettings
 from deployments.ingress import build_http_app
 from deployments.model_choice import choose_model
 from pipeline.config import SourceSettings, StoreSettings
-from pipeline.sources import open_upload_store
+from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import AnalysisStore, open_store
 from tests.deployments.api.fakes import FakeOrchestrator
 
@@ -54,6 +54,7 @@ def service(orchestrator: FakeOrchestrator, settings: AppSettings, store: Analys
         settings=settings,
         model=choose_model(settings, num_gpus=0, vllm_has_cuda=False),
         uploads=open_upload_store(settings.sources),
+        resumable_uploads=open_resumable_uploads(settings.sources),
         orchestrator=orchestrator,
         analysis_store=store,
         feeds=EventFeeds(store),

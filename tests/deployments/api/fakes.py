@@ -14,15 +14,19 @@ from pipeline.analysis import (
     AnalysisJob,
     AnswerDelta,
     ChunkDone,
+    Estimate,
     PlanReady,
     Progress,
 )
+from pipeline.coverage import planned_coverage
+from pipeline.rates import MeasuredRates, workload
 from pipeline.types import (
     Chunk,
     ChunkAnswer,
     ChunkFailure,
     ChunkPlan,
     ChunkText,
+    Citation,
     Coverage,
     DecodeReport,
     Generation,
@@ -76,7 +80,9 @@ def done(
         coverage=COVERAGE,
         usage=TokenUsage(150, 20),
         merge_levels=1,
+        merge_seconds=0.5004,
         total_seconds=6.0004,
+        citations=(Citation("[00:05]", 5.0, 0), Citation("1.2", 1.2004, None)),
     )
 
 
@@ -99,6 +105,8 @@ class FakeOrchestrator:
 
     def __init__(self, uploads: Path) -> None:
         self.events: Sequence[AnalysisEvent | Exception] = WHOLE
+        self.rates = MeasuredRates()
+        """What estimates go by."""
         self.ready_error: Exception | None = None
         self.jobs: list[AnalysisJob] = []
         self.uploaded: list[bytes] = []
@@ -121,6 +129,13 @@ class FakeOrchestrator:
                 yield event
         finally:
             self.ended.set()
+
+    async def estimate(self, job: AnalysisJob) -> Estimate:
+        self.jobs.append(job)
+        if isinstance(self.events[0], Exception):
+            raise self.events[0]
+        work = workload(PLAN, job.prompt, is_merged=job.aggregate)
+        return Estimate(PLAN, planned_coverage(PLAN), work, self.rates.expected(work))
 
     async def max_model_len(self) -> int:
         return MODEL_LEN

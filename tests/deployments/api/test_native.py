@@ -22,10 +22,11 @@ from ray.exceptions import RayTaskError
 
 from deployments.api.native import AnalysisRequest
 from deployments.api.options import AnalysisOptions
-from deployments.model_choice import DEMO_DEFAULTS
+from deployments.config import AppSettings
+from deployments.model_choice import DEMO_DEFAULTS, choose_model
 from pipeline import errors
 from pipeline.analysis import PlanReady
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION
+from pipeline.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION
 from pipeline.types import HttpVideo, JsonFormat, LocalVideo, Prompt, S3Video, StoredVideo
 from pipeline.visual_tokens import DEFAULT_TOTAL_PIXELS
 from tests.deployments.api.fakes import ANSWERED, FAILED, PLAN, WHOLE, FakeOrchestrator, done
@@ -105,9 +106,14 @@ ANALYSIS = {
     "num_chunks": 2,
     "chunk_results": [CHUNK_RESULT, FAILED_RESULT],
     "aggregated_response": "A cat sits all day.",
+    "citations": [
+        {"text": "[00:05]", "time": 5.0, "supported": True, "chunk_index": 0},
+        {"text": "1.2", "time": 1.2, "supported": False, "chunk_index": None},
+    ],
     "aggregation_error": None,
     "logprobs": None,
     "merge_levels": 1,
+    "merge_seconds": 0.5,
     "coverage": {
         "requested_fps": 2.0,
         "effective_fps": 0.05,
@@ -244,12 +250,35 @@ def test_defaults(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     assert job.prompt == Prompt("What happens?")
     assert (job.aggregate, job.merge_instruction) == (True, DEFAULT_MERGE_INSTRUCTION)
     chunking, sampling = job.chunking, job.chunking.frame_sampling
-    assert (chunking.chunk_duration_seconds, chunking.chunk_overlap_seconds) == (60.0, 2.0)
+    assert chunking.chunk_duration_seconds == DEMO_DEFAULTS.chunk_duration_seconds == 30.0
+    assert chunking.chunk_overlap_seconds == 2.0
     assert (chunking.video_start_seconds, chunking.video_end_seconds) == (0.0, None)
     assert (sampling.fps, sampling.nframes, sampling.max_frames_per_chunk) == (2.0, None, 768)
     assert (sampling.min_pixels, sampling.max_pixels) == (DEMO_DEFAULTS.min_pixels, DEMO_DEFAULTS.max_pixels)
     assert sampling.total_pixels == DEFAULT_TOTAL_PIXELS
     assert (job.token_sampling.max_tokens, job.token_sampling.temperature) == (512, DEMO_DEFAULTS.temperature)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "instruction", "asks_for_times"),
+    [
+        ("auto", {}, DEFAULT_MERGE_INSTRUCTION, False),  # the embedded one: it knows the words it was taught
+        ("Qwen/Qwen3-VL-8B-Instruct", {}, CITING_MERGE_INSTRUCTION, True),
+        ("Qwen/Qwen3-VL-8B-Instruct", {"response_format": {"type": "json_object"}}, DEFAULT_MERGE_INSTRUCTION, False),
+        (
+            "Qwen/Qwen3-VL-8B-Instruct",
+            {"response_format": {"type": "json_object"}, "chunk_response_format": {"type": "text"}},
+            DEFAULT_MERGE_INSTRUCTION,
+            True,
+        ),
+        ("Qwen/Qwen3-VL-8B-Instruct", {"aggregation_prompt": "Sing them."}, "Sing them.", True),
+    ],
+)
+def test_who_is_asked_to_cite_times(model: str, fields: dict[str, Any], instruction: str, asks_for_times: bool) -> None:
+    served = choose_model(AppSettings(model=model), num_gpus=0, vllm_has_cuda=False)
+    options = AnalysisOptions.model_validate(fields)
+    job = options.job(HttpVideo("https://example.com/cat.mp4"), Prompt("What happens?"), served)
+    assert (job.merge_instruction, job.asks_for_times) == (instruction, asks_for_times)
 
 
 def test_the_seed_that_was_picked_is_told(client: TestClient, orchestrator: FakeOrchestrator) -> None:
@@ -618,6 +647,7 @@ def test_numbers_are_finite(value: str, client: TestClient) -> None:
             "resized_height (8000) and resized_width (32) are beyond 200:1",
         ),
         ({"chunk_duration": 2}, "chunk_overlap (2 s) must be shorter than chunk_duration (2 s)"),
+        ({"chunk_overlap": 30}, "chunk_overlap (30 s) must be shorter than chunk_duration (30 s)"),
         ({"video_start": 5, "video_end": 5}, "video_end (5 s) must be after video_start (5 s)"),
         ({"max_pixels": 2048}, "max_pixels (2048) is below min_pixels (4096)"),
         ({"video_path": "cat.mp4"}, "More than one video is given"),

@@ -10,11 +10,14 @@ from typing import Any
 import av
 import pytest
 from fastapi.testclient import TestClient
+from openai.types.chat import ChatCompletionMessage
 
 from deployments.api.openai import ChatCompletionRequest
+from deployments.model_choice import DEMO_NOTICE
 from pipeline import errors
 from pipeline.analysis import AnswerDelta, PlanReady
-from pipeline.types import HttpVideo, LocalVideo, Prompt, StoredVideo
+from pipeline.prompting import follow_up
+from pipeline.types import Exchange, HttpVideo, LocalVideo, Prompt, StoredVideo
 from tests.deployments.api.fakes import ANSWERED, FAILED, MODEL_LEN, PLAN, WHOLE, FakeOrchestrator, done
 from tests.deployments.api.test_native import ANALYSIS, VIDEO_METADATA, tiny_jpeg
 from tests.deployments.api.wire import check_discreet, error_of, events_of, frame_list
@@ -23,6 +26,8 @@ ROUTE = "/v1/chat/completions"
 VIDEO_PART = {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4"}}
 TEXT_PART = {"type": "text", "text": "What happens?"}
 USER = {"role": "user", "content": [VIDEO_PART, TEXT_PART]}
+ANSWER = {"role": "assistant", "content": "A cat sits."}
+MORE = {"role": "user", "content": "And then?"}
 ASKED: dict[str, Any] = {"model": "longtake-demo", "messages": [USER]}
 USAGE = {
     "prompt_tokens": 150,
@@ -32,6 +37,11 @@ USAGE = {
 }
 NOT_IN_LONGTAKE = ("model", "aggregated_response", "usage", "logprobs")
 IN_LONGTAKE = {name: value for name, value in ANALYSIS.items() if name not in NOT_IN_LONGTAKE}
+
+
+def frame_part() -> dict[str, Any]:
+    url = "data:image/jpeg;base64," + base64.b64encode(tiny_jpeg()).decode()
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def pieces_of(text: str) -> list[dict[str, Any]]:
@@ -57,10 +67,11 @@ def test_completion_field_by_field(client: TestClient) -> None:
     assert body == {
         "object": "chat.completion",
         "model": "longtake-demo",
+        "system_fingerprint": None,
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "A cat sits all day."},
+                "message": {"role": "assistant", "content": "A cat sits all day.", "refusal": None},
                 "logprobs": None,
                 "finish_reason": "stop",
             }
@@ -91,7 +102,7 @@ def test_stream(client: TestClient) -> None:
             ({}, "stop"),
         ]
     ]
-    assert all(piece == {} for piece in pieces)
+    assert all(piece == {"system_fingerprint": None} for piece in pieces)
 
 
 def test_video_metadata_where_it_is_asked_for(client: TestClient) -> None:
@@ -104,8 +115,9 @@ def test_video_metadata_where_it_is_asked_for(client: TestClient) -> None:
 
 def test_usage_of_a_stream_comes_last_where_it_is_asked_for(client: TestClient) -> None:
     asked = ASKED | {"stream": True, "stream_options": {"include_usage": True}}
-    *_, usage = pieces_of(client.post(ROUTE, json=asked).text)
+    *others, usage = pieces_of(client.post(ROUTE, json=asked).text)
     assert (usage["choices"], usage["usage"]) == ([], USAGE)
+    assert all(piece["usage"] is None for piece in others)
 
 
 def test_what_was_not_passed_on_before_comes_in_the_end(client: TestClient, orchestrator: FakeOrchestrator) -> None:
@@ -132,7 +144,7 @@ def test_no_answer_at_all_is_an_error(client: TestClient, orchestrator: FakeOrch
     error = error_of(client.post(ROUTE, json=ASKED), 500)
     assert error["message"] == "No part of the video could be answered: No frame could be decoded."
     *_, last = pieces_of(client.post(ROUTE, json=ASKED | {"stream": True}).text)
-    assert last == {"error": error}
+    assert last == {"error": error | {"code": None}}
 
 
 @pytest.mark.parametrize(
@@ -166,6 +178,56 @@ def test_messages(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     (job,) = orchestrator.jobs
     assert job.prompt == Prompt("What happens?\nAnd why?", "Be brief.\nIn French.")
     assert job.source == HttpVideo("https://example.com/cat.mp4")
+
+
+def test_a_conversation(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    """What was said before comes with the question; the video is the one of before."""
+    messages = [{"role": "system", "content": "Be brief."}, USER, ANSWER, MORE]
+    assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
+    (job,) = orchestrator.jobs
+    assert job.source == HttpVideo("https://example.com/cat.mp4")
+    assert job.prompt == Prompt(follow_up("And then?", [Exchange("What happens?", "A cat sits.")]), "Be brief.")
+
+
+def test_the_video_may_stand_in_each_message(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    again = {"role": "user", "content": [VIDEO_PART, {"type": "text", "text": "And then?"}]}
+    assert client.post(ROUTE, json=ASKED | {"messages": [USER, ANSWER, again]}).status_code == 200
+    assert orchestrator.jobs[0].source == HttpVideo("https://example.com/cat.mp4")
+
+
+def test_the_clients_own_answers_may_be_sent_back(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    echoed = ChatCompletionMessage(role="assistant", content="A cat sits.").model_dump()
+    assert client.post(ROUTE, json=ASKED | {"messages": [USER, echoed, MORE]}).status_code == 200
+    assert "A cat sits." in orchestrator.jobs[0].prompt.text
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user", "content": [VIDEO_PART]}, {"role": "user", "content": "What happens?"}],
+        [{"role": "user", "content": "What happens?"}, {"role": "user", "content": [VIDEO_PART]}],
+    ],
+)
+def test_messages_in_a_row_are_one(messages: list[object], client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
+    assert orchestrator.jobs[0].prompt == Prompt("What happens?")
+
+
+def test_images_are_the_frames_of_a_video(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
+    content = [TEXT_PART, *[frame_part()] * 3]
+    response = client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": content}], "sample_fps": 4})
+    assert response.status_code == 200, response.text
+    with av.open(io.BytesIO(orchestrator.uploaded[0])) as container:
+        assert container.streams.video[0].frames == 3
+        assert float(container.streams.video[0].average_rate or 0) == 4
+    assert list(uploads.iterdir()) == []
+
+
+def test_the_bytes_of_a_file_in_its_part(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    data = "data:video/mp4;base64," + base64.b64encode(b"video").decode()
+    part = {"type": "file", "file": {"file_data": data, "filename": "cat.mp4"}}
+    assert client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [part, TEXT_PART]}]}).status_code == 200
+    assert orchestrator.uploaded == [b"video"]
 
 
 def test_options_beside_openais(client: TestClient, orchestrator: FakeOrchestrator) -> None:
@@ -248,10 +310,10 @@ def test_a_path_beside_a_plain_message(client: TestClient, orchestrator: FakeOrc
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("What happens?", "holds 0 videos; give one"),
-        ([TEXT_PART], "holds 0 videos; give one"),
-        ([VIDEO_PART, VIDEO_PART, TEXT_PART], "holds 2 videos; give one"),
-        ([VIDEO_PART, {"type": "file", "file": {"file_id": "file-1"}}, TEXT_PART], "holds 2 videos; give one"),
+        ("What happens?", "hold no video and video_path is not given; give one"),
+        ([TEXT_PART], "hold no video and video_path is not given; give one"),
+        ([VIDEO_PART, {"type": "file", "file": {"file_id": "file-1"}}, TEXT_PART], "hold 2 videos; give one"),
+        ([VIDEO_PART, frame_part(), TEXT_PART], "hold 2 videos; give one"),
     ],
 )
 def test_one_video_is_needed(content: object, words: str, client: TestClient) -> None:
@@ -264,9 +326,17 @@ def test_one_video_is_needed(content: object, words: str, client: TestClient) ->
     ("messages", "param", "words"),
     [
         ([], "messages", "at least 1 item"),
-        ([{"role": "system", "content": "Be brief."}], "messages", "holds 0 user messages; send one"),
-        ([USER, USER], "messages", "holds 2 user messages; send one"),
-        ([{"role": "assistant", "content": "Yes?"}, USER], "messages.0.role", "'system', 'developer' or 'user'"),
+        ([{"role": "system", "content": "Be brief."}], "messages", "holds no user message; send one"),
+        ([{"role": "assistant", "content": "Yes?"}, USER], "messages", "begin with the user's"),
+        ([USER, {"role": "assistant", "content": "A cat sits."}], "messages", "end with the user's question"),
+        ([USER, {"role": "tool", "content": "5", "tool_call_id": "a"}, USER], "messages.1", "'user', 'assistant'"),
+        ([USER, ANSWER | {"tool_calls": [{"id": "a"}]}, USER], "messages.1.tool_calls", "at most 0 items"),
+        (
+            [USER | {"content": [VIDEO_PART, {"type": "text", "text": "<|im_end|>"}]}, ANSWER, MORE],
+            "messages",
+            "control",
+        ),
+        ([USER, ANSWER, MORE | {"content": " "}], "messages", "messages is empty"),
         ([{"role": "system", "content": "<|im_end|>"}, USER], "messages", "control token"),
         ([USER | {"content": [VIDEO_PART]}], "prompt", "prompt is empty"),
     ],
@@ -278,18 +348,31 @@ def test_messages_that_are_refused(messages: list[object], param: str, words: st
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("part", "param", "words"),
     [
-        {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}},
-        {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4", "detail": "high"}},
-        {"type": "file", "file": {"file_data": "data:video/mp4;base64,AAAA"}},
-        {"type": "text"},
-        "What happens?",
+        ({"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}, "messages", "as a video_url part"),
+        (
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+            "messages.0.content.0.image_url.detail",
+            "'auto'",
+        ),
+        (
+            {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4", "detail": "high"}},
+            "messages.0.content.0.video_url.detail",
+            "not a field",
+        ),
+        ({"type": "file", "file": {"file_data": "AAAA"}}, "messages", "no data URL"),
+        ({"type": "file", "file": {"filename": "cat.mp4"}}, "messages", "give one of them"),
+        ({"type": "text"}, "messages.0.content.0.text", "missing"),
+        ({"type": "input_audio", "input_audio": {}}, "messages.0.content.0", "'video_url'"),
+        ("What happens?", "messages.0.content.0", "dictionary"),
     ],
 )
-def test_a_part_that_is_not_known_is_refused(part: object, client: TestClient) -> None:
-    response = client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [part, VIDEO_PART, TEXT_PART]}]})
-    assert error_of(response, 400)["param"].startswith("messages.0.content")
+def test_a_part_that_is_not_known_is_refused(part: object, param: str, words: str, client: TestClient) -> None:
+    response = client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [part, TEXT_PART]}]})
+    error = error_of(response, 400)
+    assert error["param"] == param
+    assert words in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +383,13 @@ def test_a_part_that_is_not_known_is_refused(part: object, client: TestClient) -
         ("fps", 0, "greater than 0"),
         ("temperature", 3, "less than or equal to 2"),
         ("stream_options", {"include": True}, "include is not a field"),
-        ("model", None, "valid string"),
+        ("model", None, "model is missing"),
+        ("store", True, "False"),
+        ("tool_choice", "required", "'none' or 'auto'"),
+        ("reasoning_effort", "high", "'none'"),
+        ("modalities", ["text", "audio"], "'text'"),
+        ("stop", [""], "at least 1 character"),
+        ("response_format", {"type": "grammar"}, "'json_schema'"),
     ],
 )
 def test_an_invalid_value_is_named(field: str, value: object, words: str, client: TestClient) -> None:
@@ -309,17 +398,54 @@ def test_an_invalid_value_is_named(field: str, value: object, words: str, client
     assert words in error["message"]
 
 
-@pytest.mark.parametrize("field", ["tools", "logit_bias", "audio", "fsp"])
-def test_what_is_not_honoured_is_refused(field: str, client: TestClient) -> None:
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("tools", [{"type": "function", "function": {"name": "f"}}], "response_format"),
+        ("functions", [{"name": "f"}], "response_format"),
+        ("logit_bias", {"50256": -100}, "stop"),
+        ("audio", {"voice": "alloy", "format": "wav"}, "text"),
+        ("verbosity", "low", "max_tokens"),
+        ("web_search_options", {"search_context_size": "low"}, "nothing is looked up"),
+    ],
+)
+def test_what_is_not_honoured_is_refused(field: str, value: object, words: str, client: TestClient) -> None:
     """Rather than passed over: an answer must not look as if it had been."""
-    error = error_of(client.post(ROUTE, json=ASKED | {field: None}), 400)
+    error = error_of(client.post(ROUTE, json=ASKED | {field: value}), 400)
     assert error["param"] == field
+    assert words in error["message"] and "leave it out" in error["message"]
+
+
+def test_a_field_that_is_not_known_is_refused(client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"fsp": None}), 400)
+    assert error["param"] == "fsp"
     assert all(name in error["message"] for name in ChatCompletionRequest.model_fields)
 
 
+def test_null_is_not_given(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    nulls = dict.fromkeys(["tools", "logit_bias", "stop", "seed", "max_tokens", "stream_options", "fps", "stream"])
+    assert client.post(ROUTE, json=ASKED | nulls | {"functions": [], "tool_choice": "none"}).status_code == 200
+    assert orchestrator.jobs[0].token_sampling.max_tokens == 512
+
+
+def test_options_of_a_stream_without_one(client: TestClient) -> None:
+    error = error_of(client.post(ROUTE, json=ASKED | {"stream_options": {"include_usage": True}}), 400)
+    assert error["param"] == "stream_options"
+
+
+@pytest.mark.parametrize("path", ["responses", "completions", "embeddings", "uploads", "batches"])
+def test_what_is_not_here_is_told_with_what_is(path: str, client: TestClient) -> None:
+    response = client.post(f"/v1/{path}", json={})
+    assert response.json()["error"].keys() == {"type", "message", "param", "code"}
+    error = error_of(response, 404)
+    assert error["type"] == "not_found"
+    assert "/v1/" in error["message"].removeprefix(f"POST /v1/{path}")
+
+
 def test_another_model_is_not_served(client: TestClient) -> None:
-    error = error_of(client.post(ROUTE, json=ASKED | {"model": "gpt-4o"}), 404)
-    assert error == {
+    response = client.post(ROUTE, json=ASKED | {"model": "gpt-4o"})
+    assert response.json()["error"]["code"] == "model_not_found"
+    assert error_of(response, 404) == {
         "type": "unknown_model",
         "message": "The model is 'gpt-4o'; 'longtake-demo', 'sports' are those served here.",
         "param": "model",
@@ -344,7 +470,7 @@ def test_models(client: TestClient) -> None:
     assert listed["object"] == "list"
     assert [client.get(f"/v1/models/{model['id']}").json() for model in listed["data"]] == listed["data"]
     assert all(isinstance(model.pop("created"), int) for model in listed["data"])
-    common = {"object": "model", "owned_by": "longtake", "max_model_len": MODEL_LEN}
+    common = {"object": "model", "owned_by": "longtake", "max_model_len": MODEL_LEN, "notice": DEMO_NOTICE}
     assert listed["data"] == [
         {"id": "longtake-demo", "parent": None, **common},
         {"id": "sports", "parent": "longtake-demo", **common},

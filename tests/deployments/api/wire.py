@@ -16,6 +16,7 @@ def error_of(response: Response, status: int) -> dict[str, Any]:
     body = response.json()
     assert set(body) == {"error"}
     error: dict[str, Any] = body["error"]
+    error.pop("code", None)  # in OpenAI's dialect
     assert set(error) == {"type", "message", "param"}
     assert error["message"]
     check_discreet(response.text)

@@ -99,6 +99,20 @@ def test_what_is_read_is_fetched(copy: LocalCopy, page: RangedPage) -> None:
     assert page.sent == [(5 * MB, 6 * MB), (24 * MB, len(CONTENT)), (0, MB)]
 
 
+def test_what_is_fetched_is_told(settings: SourceSettings, site: HttpSite, page: RangedPage) -> None:
+    told: list[tuple[str, int]] = []
+    library = VideoLibrary(settings, on_fetched=lambda source, num_bytes: told.append((source, num_bytes)))
+    with library.open(HttpVideo(f"{site.url}/film.mp4")) as copy, copy.video.open("rb") as file:
+        file.seek(5 * MB)
+        file.read(30)
+        assert sum(num_bytes for _, num_bytes in told) == page.sent_bytes == MB
+    with library.open(HttpVideo(f"{site.url}/film.mp4")) as copy, copy.video.open("rb") as file:
+        file.seek(5 * MB)
+        file.read(30)
+    assert sum(num_bytes for _, num_bytes in told) == MB  # the node had it
+    assert {source for source, _ in told} == {"http"}
+
+
 def test_the_end_is_the_videos_end(copy: LocalCopy) -> None:
     with copy.video.open("rb") as file:
         assert file.seek(0, 2) == len(CONTENT)

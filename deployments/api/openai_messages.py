@@ -1,0 +1,210 @@
+"""The messages of OpenAI's chat: which video they hold, and what is asked about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from pipeline.errors import InvalidRequest
+from pipeline.prompting import checked_prompt, follow_up
+from pipeline.types import Exchange, Prompt
+
+_IMAGE_PREFIXES = ("data:image/jpeg;base64,", "data:image/jpg;base64,", "data:image/png;base64,")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class TextPart(_Part):
+    type: Literal["text"]
+    text: str
+
+
+class VideoUrl(_Part):
+    url: str
+
+
+class VideoUrlPart(_Part):
+    type: Literal["video_url"]
+    video_url: VideoUrl
+
+
+class ImageUrl(_Part):
+    url: str
+    """data:image/jpeg;base64 or data:image/png;base64: a frame."""
+    detail: Literal["auto"] = "auto"
+    """max_pixels says how large frames are looked at."""
+
+
+class ImageUrlPart(_Part):
+    """A frame of the video. Those of one message are taken for one video, sample_fps of them a second."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
+class FileReference(_Part):
+    file_id: str | None = None
+    """An upload to /v1/files."""
+    file_data: str | None = None
+    """A data URL (base64) instead."""
+    filename: str | None = None
+
+
+class FilePart(_Part):
+    type: Literal["file"]
+    file: FileReference
+
+
+class RefusalPart(_Part):
+    type: Literal["refusal"]
+    refusal: str
+
+
+UserPart = Annotated[TextPart | VideoUrlPart | ImageUrlPart | FilePart, Field(discriminator="type")]
+AssistantPart = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
+
+
+def _as_parts(content: Any) -> Any:
+    """A plain text is one part."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+class SystemMessage(_Part):
+    role: Literal["system", "developer"]
+    content: Annotated[list[TextPart], BeforeValidator(_as_parts)]
+    name: str | None = None
+
+
+class UserMessage(_Part):
+    role: Literal["user"]
+    content: Annotated[list[UserPart], BeforeValidator(_as_parts)]
+    name: str | None = None
+
+
+class AssistantMessage(_Part):
+    """What was answered before. With the fields that the official client gives an answer, as it is sent back."""
+
+    role: Literal["assistant"]
+    content: Annotated[list[AssistantPart] | None, BeforeValidator(_as_parts)] = None
+    name: str | None = None
+    refusal: str | None = None
+    annotations: list[None] | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: list[None] | None = Field(default=None, max_length=0)
+
+
+TAGS = frozenset({"system", "developer", "user", "assistant", "text", "video_url", "image_url", "file", "refusal"})
+"""By which pydantic tells messages and their parts apart."""
+
+Message = Annotated[SystemMessage | UserMessage | AssistantMessage, Field(discriminator="role")]
+
+
+@dataclass(frozen=True)
+class MessageVideo:
+    """Exactly one of the two is set."""
+
+    url: str | None = None
+    file_id: str | None = None
+
+
+def prompt_of(messages: Sequence[Message]) -> Prompt:
+    """The question of the last user message, behind the conversation before it. Raises InvalidRequest."""
+    system = "\n".join(_text(message) for message in messages if isinstance(message, SystemMessage))
+    if system:
+        checked_prompt(system, "messages")
+    *earlier, (question, answer) = _turns([m for m in messages if not isinstance(m, SystemMessage)])
+    if answer is not None:
+        raise InvalidRequest("The last of messages is the assistant's; end with the user's question.", param="messages")
+    for asked, _ in earlier:
+        if asked:
+            checked_prompt(asked, "messages")
+    if earlier:
+        checked_prompt(question, "messages")
+    exchanges = [Exchange(asked, answered or "") for asked, answered in earlier]
+    return Prompt(follow_up(question, exchanges), system or None)
+
+
+def video_of(messages: Sequence[Message]) -> MessageVideo | None:
+    """The one video that user messages hold; the same one may stand in several. Raises InvalidRequest for more."""
+    videos = {
+        video: None for message in messages if isinstance(message, UserMessage) for video in _message_videos(message)
+    }
+    if len(videos) > 1:
+        raise InvalidRequest(
+            f"messages hold {len(videos)} videos; give one, as a video_url part, a file part, or its frames as "
+            "image_url parts of one message.",
+            param="messages",
+        )
+    return next(iter(videos), None)
+
+
+def _turns(messages: Sequence[UserMessage | AssistantMessage]) -> list[tuple[str, str | None]]:
+    """What was asked and answered in turn. Messages of one side in a row count as one."""
+    turns: list[tuple[str, str | None]] = []
+    for message in messages:
+        text = _text(message)
+        if isinstance(message, AssistantMessage):
+            if not turns:
+                raise InvalidRequest(
+                    "The first of messages is the assistant's; begin with the user's, which holds the video.",
+                    param="messages",
+                )
+            asked, answered = turns[-1]
+            turns[-1] = (asked, text if answered is None else f"{answered}\n{text}")
+        elif turns and turns[-1][1] is None:
+            turns[-1] = ("\n".join(filter(None, (turns[-1][0], text))), None)
+        else:
+            turns.append((text, None))
+    if not turns:
+        raise InvalidRequest(
+            "messages holds no user message; send one, with a video_url part and a text part.", param="messages"
+        )
+    return turns
+
+
+def _text(message: SystemMessage | UserMessage | AssistantMessage) -> str:
+    return "\n".join(part.text for part in message.content or () if isinstance(part, TextPart))
+
+
+def _message_videos(message: UserMessage) -> list[MessageVideo]:
+    videos: list[MessageVideo] = []
+    images: list[str] = []
+    for part in message.content:
+        match part:
+            case VideoUrlPart():
+                videos.append(MessageVideo(url=part.video_url.url))
+            case FilePart():
+                videos.append(_file_video(part.file))
+            case ImageUrlPart():
+                images.append(_image(part.image_url.url))
+    if images:
+        videos.append(MessageVideo(url="data:video/jpeg;base64," + ",".join(images)))
+    return videos
+
+
+def _file_video(file: FileReference) -> MessageVideo:
+    if (file.file_id is None) == (file.file_data is None):
+        raise InvalidRequest(
+            "A file part holds file_id, an upload to /v1/files, or file_data, a data URL; give one of them.",
+            param="messages",
+        )
+    if file.file_data is not None and not file.file_data.startswith("data:"):
+        raise InvalidRequest(
+            "file_data is no data URL; send data:video/mp4;base64,… or upload the file to /v1/files.", param="messages"
+        )
+    return MessageVideo(url=file.file_data, file_id=file.file_id)
+
+
+def _image(url: str) -> str:
+    for prefix in _IMAGE_PREFIXES:
+        if url.lower().startswith(prefix):
+            return url[len(prefix) :]
+    raise InvalidRequest(
+        f"image_url is {url[:40]!r}; images are taken as the frames of a video, in data:image/jpeg;base64 or "
+        "data:image/png;base64 URLs. Send a video itself as a video_url part.",
+        param="messages",
+    )

@@ -1,0 +1,59 @@
+"""The outermost span of a trace: the HTTP request, below the client's own span where it sent one."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+from opentelemetry.trace import SpanKind
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.logs import current_trail
+from deployments.tracing import Stage, stage
+from pipeline.types import Trail
+
+UNTRACED = ("/health/",)
+"""Probes come every few seconds, and say nothing of anybody's work."""
+
+
+class RequestSpans:
+    """ASGI middleware. Takes `traceparent` (W3C Trace Context) from the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(UNTRACED):
+            await self._app(scope, receive, send)
+            return
+        with stage(scope["method"], _incoming(scope), kind=SpanKind.SERVER) as request:
+
+            async def told_send(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    _tell_answer(request, scope, message["status"])
+                await send(message)
+
+            await self._app(scope, receive, told_send)
+
+
+def begun_trail(trail: Trail) -> Trail:
+    """Of an analysis that this request asks for: with a name, and below the request's span."""
+    return replace(
+        trail,
+        analysis_id=trail.analysis_id or f"analysis-{uuid4().hex}",
+        traceparent=trail.traceparent or current_trail().traceparent,
+    )
+
+
+def _incoming(scope: Scope) -> Trail:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    return Trail(traceparent=headers.get(b"traceparent", b"").decode("latin-1") or None)
+
+
+def _tell_answer(request: Stage, scope: Scope, status: int) -> None:
+    route = getattr(scope.get("route"), "path", None)  # a pattern: paths hold ids
+    request.rename(f"{scope['method']} {route}" if route else scope["method"])
+    request.set_standard(
+        {"http.request.method": scope["method"], "http.response.status_code": status}
+        | ({"http.route": route} if route else {})
+    )
+    if status >= 500:
+        request.fail(str(status))

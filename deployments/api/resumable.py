@@ -1,0 +1,234 @@
+"""Uploads that go on where a broken connection left them: tus 1.0 (https://tus.io) at `/v1/files/uploads`."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from email.utils import formatdate
+from typing import Any, Literal, Self, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+
+from deployments.api.errors import error_response, plain_error
+from deployments.api.files import FileBody, expiry, validated_fields
+from deployments.api.service import ServiceDependency
+from pipeline.errors import InvalidRequest, LongtakeError, UnsupportedMedia
+from pipeline.sources import Appender, ResumableUpload, ResumableUploads
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,expiration,termination"
+CONTENT_TYPE = "application/offset+octet-stream"
+WRITE_BYTES = 1024**2
+FILE_ID_HEADER = "Longtake-File-Id"
+PREFIX = "/v1/files/uploads"
+
+Result = TypeVar("Result")
+
+
+class TusRoute(APIRoute):
+    """Holds every request to the protocol's version, and says it in every response, errors included."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def versioned(request: Request) -> Response:
+            response: Response
+            is_free = request.method in ("OPTIONS", "GET")
+            if not is_free and request.headers.get("tus-resumable") != VERSION:
+                got = request.headers.get("tus-resumable")
+                message = f"Tus-Resumable is {got!r} and {VERSION!r} is spoken here; send that."
+                response = JSONResponse(plain_error("invalid_request", message), 412, {"Tus-Version": VERSION})
+            else:
+                try:
+                    response = await handle(request)
+                except LongtakeError as error:
+                    response = error_response(error)
+            response.headers["Tus-Resumable"] = VERSION
+            return response
+
+        return versioned
+
+
+router = APIRouter(tags=["files"], route_class=TusRoute)
+
+
+class UploadBody(BaseModel):
+    """In the shape of OpenAI's upload object."""
+
+    id: str
+    object: Literal["upload"] = "upload"
+    bytes: int
+    """Of the whole file."""
+    offset: int
+    """Those that are kept."""
+    created_at: int
+    expires_at: int | None
+    """When it is given up, later with each piece."""
+    filename: str
+    purpose: str
+    status: Literal["pending", "completed"]
+    file: FileBody | None
+    """What it became."""
+
+    @classmethod
+    def of(cls, upload: ResumableUpload) -> Self:
+        return cls(
+            id=upload.upload_id,
+            bytes=upload.length_bytes,
+            offset=upload.offset_bytes,
+            created_at=upload.created_at,
+            expires_at=upload.given_up_at,
+            filename=upload.file_name,
+            purpose=upload.purpose,
+            status="completed" if upload.file else "pending",
+            file=FileBody.of(upload.file) if upload.file else None,
+        )
+
+
+@router.options(PREFIX)
+@router.options(PREFIX + "/{upload_id}")
+async def tell_protocol(service: ServiceDependency) -> Response:
+    """What of tus is spoken here."""
+    headers = {
+        "Tus-Version": VERSION,
+        "Tus-Extension": EXTENSIONS,
+        "Tus-Max-Size": str(service.settings.sources.max_video_bytes),
+    }
+    return Response(status_code=204, headers=headers)
+
+
+@router.post(PREFIX, status_code=201, response_class=Response)
+async def create_upload(request: Request, service: ServiceDependency) -> Response:
+    """Begins an upload of `Upload-Length` bytes; `Upload-Metadata` may have `filename`, `purpose`, `expires_after`."""
+    if request.headers.get("upload-defer-length") is not None:
+        raise InvalidRequest("Upload-Defer-Length is not taken here; send Upload-Length.", param="Upload-Length")
+    metadata = _metadata(request.headers.get("upload-metadata", ""))
+    fields = {"purpose": metadata.get("purpose"), "expires_after[seconds]": metadata.get("expires_after")}
+    asked = validated_fields({name: value for name, value in fields.items() if value is not None})
+    upload = await asyncio.to_thread(
+        service.resumable_uploads.create,
+        _size(request, "Upload-Length"),
+        file_name=metadata.get("filename") or metadata.get("name") or "upload",
+        purpose=asked.purpose,
+        expires_at=expiry(service, asked.expires_seconds),
+    )
+    if request.headers.get("content-type") == CONTENT_TYPE:
+        upload = await _receive(request, service.resumable_uploads, upload.upload_id, 0)
+    location = f"{request.scope.get('root_path', '')}{PREFIX}/{upload.upload_id}"
+    return Response(status_code=201, headers={"Location": location, **_progress(upload)})
+
+
+@router.head(PREFIX + "/{upload_id}")
+async def tell_offset(upload_id: str, service: ServiceDependency) -> Response:
+    """How much is kept, in `Upload-Offset`; of a finished upload the file's id in `Longtake-File-Id`."""
+    upload = await asyncio.to_thread(service.resumable_uploads.get, upload_id, settled=True)
+    told = {"filename": upload.file_name, "purpose": upload.purpose}
+    headers = {
+        "Upload-Length": str(upload.length_bytes),
+        "Upload-Metadata": ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in told.items()),
+        "Cache-Control": "no-store",
+    }
+    return Response(status_code=200, headers=headers | _progress(upload))
+
+
+@router.get(PREFIX + "/{upload_id}")
+async def get_upload(upload_id: str, service: ServiceDependency) -> UploadBody:
+    """The same as JSON, for whoever speaks no tus."""
+    return UploadBody.of(await asyncio.to_thread(service.resumable_uploads.get, upload_id))
+
+
+@router.patch(PREFIX + "/{upload_id}", status_code=204, response_class=Response)
+async def append(upload_id: str, request: Request, service: ServiceDependency) -> Response:
+    """The bytes from `Upload-Offset` on. What came until a connection breaks is kept."""
+    content_type = request.headers.get("content-type")
+    if content_type != CONTENT_TYPE:
+        raise UnsupportedMedia(f"Content-Type is {content_type!r}; send {CONTENT_TYPE}.")
+    upload = await _receive(request, service.resumable_uploads, upload_id, _size(request, "Upload-Offset"))
+    return Response(status_code=204, headers=_progress(upload))
+
+
+@router.delete(PREFIX + "/{upload_id}", status_code=204, response_class=Response)
+async def give_up(upload_id: str, service: ServiceDependency) -> Response:
+    """Deletes an upload that is not finished. A finished one is a file, and deleted as such."""
+    await asyncio.to_thread(service.resumable_uploads.abort, upload_id)
+    return Response(status_code=204)
+
+
+async def _receive(request: Request, uploads: ResumableUploads, upload_id: str, offset: int) -> ResumableUpload:
+    """Keeps the body as it comes, at most WRITE_BYTES of it in memory."""
+    async with _appending(uploads, upload_id, offset) as write:
+        buffer = bytearray()
+        try:
+            async for block in request.stream():
+                buffer += block
+                if len(buffer) >= WRITE_BYTES:
+                    piece = bytes(buffer)
+                    buffer.clear()
+                    await write(piece)
+        except ClientDisconnect:
+            pass  # it will come again; nobody reads what is answered now
+        finally:
+            await write(bytes(buffer))
+    return await asyncio.to_thread(uploads.get, upload_id)
+
+
+@asynccontextmanager
+async def _appending(
+    uploads: ResumableUploads, upload_id: str, offset: int
+) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+    """Writes in threads. Whatever ends the block, no thread is left writing when the upload is given free."""
+    appending = uploads.append(upload_id, offset)
+    appender: Appender = await _whole(appending.__enter__)
+
+    async def write(piece: bytes) -> None:
+        await _whole(lambda: appender.write(piece))
+
+    try:
+        yield write
+    finally:
+        await _whole(lambda: appending.__exit__(None, None, None))
+
+
+async def _whole(function: Callable[[], Result]) -> Result:
+    """Runs `function` in a thread, to its end also where this task is cancelled: a thread cannot be."""
+    running = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
+
+
+def _progress(upload: ResumableUpload) -> dict[str, str]:
+    headers = {"Upload-Offset": str(upload.offset_bytes)}
+    if upload.given_up_at is not None:
+        headers["Upload-Expires"] = formatdate(upload.given_up_at, usegmt=True)
+    if upload.file is not None:
+        headers[FILE_ID_HEADER] = upload.file_id
+    return headers
+
+
+def _size(request: Request, header: str) -> int:
+    text = request.headers.get(header, "")
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise InvalidRequest(f"{header} is {text[:40]!r}; send a number of bytes.", param=header)
+    return int(text)
+
+
+def _metadata(header: str) -> dict[str, str]:
+    """Pairs of a name and base64, with commas between them."""
+    found = {}
+    for pair in filter(None, (pair.strip() for pair in header.split(","))):
+        name, _, encoded = pair.partition(" ")
+        try:
+            found[name] = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise InvalidRequest(
+                f"Upload-Metadata holds {name[:40]!r} with what is no UTF-8 in base64.", param="Upload-Metadata"
+            ) from None
+    return found

@@ -1,0 +1,89 @@
+"""Stored analyses in the words of RunPod's serverless API."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.errors import DeadlineExceeded
+from pipeline.store import AnalysisRecord, AnalysisStatus, StoredEvent
+from pipeline.store.ending import EventNames
+
+_STATES = {
+    AnalysisStatus.QUEUED: "IN_QUEUE",
+    AnalysisStatus.RUNNING: "IN_PROGRESS",
+    AnalysisStatus.COMPLETED: "COMPLETED",
+    AnalysisStatus.FAILED: "FAILED",
+    AnalysisStatus.CANCELLED: "CANCELLED",
+}
+_TIMED_OUT = "TIMED_OUT"
+
+
+def job_state(record: AnalysisRecord, error: Mapping[str, Any] | None = None) -> str:
+    is_late = error is not None and error["type"] == DeadlineExceeded.type_name()
+    return _TIMED_OUT if is_late else _STATES[record.status]
+
+
+def job_body(record: AnalysisRecord, last_events: Sequence[StoredEvent]) -> dict[str, Any]:
+    """What `/status` says. `last_events` holds the analysis' `answer` or `error`, where there is one. Times are ms."""
+    bodies = {event.name: json.loads(event.body) for event in last_events}
+    error = bodies[EventNames.ERROR]["error"] if EventNames.ERROR in bodies else None
+    body: dict[str, Any] = {"id": record.analysis_id, "status": job_state(record, error)}
+    # Of one that was never begun the delay ends with it.
+    begun_at = record.started_at or record.completed_at or time.time()
+    body["delayTime"] = _milliseconds(record.created_at, begun_at)
+    if record.started_at is not None and record.completed_at is not None:
+        body["executionTime"] = _milliseconds(record.started_at, record.completed_at)
+    if error is not None:
+        body |= {"error": error["message"], "output": {"success": False, "error": error["message"]}}
+    if EventNames.ANSWER in bodies:
+        body["output"] = job_output(bodies[EventNames.ANSWER])
+    return body
+
+
+def job_output(analysis: Mapping[str, Any]) -> dict[str, Any]:
+    """An analysis' result, in which errors are plain texts; one that says nothing says why."""
+    chunks = [chunk_output(chunk) for chunk in analysis["chunk_results"]]
+    reasons = [chunk["error"] for chunk in chunks if chunk["error"]]
+    why = {} if analysis["success"] or not reasons else {"error": reasons[0]}
+    return {**analysis, "chunk_results": chunks, **why}
+
+
+def chunk_output(chunk: Mapping[str, Any]) -> dict[str, Any]:
+    return {**chunk, "error": chunk["error"]["message"] if chunk["error"] else None}
+
+
+def stream_items(events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
+    """What `/stream` says of `chunk` and `answer` events."""
+    items = []
+    for event in events:
+        body = json.loads(event.body)
+        items.append({"output": chunk_output(body) if event.name == EventNames.CHUNK else job_output(body)})
+    return items
+
+
+def health_body(counts: Mapping[AnalysisStatus, int], *, num_retried: int, is_ready: bool) -> dict[str, Any]:
+    """The whole graph is one worker, as far as a client of RunPod's can tell."""
+    num_running = counts.get(AnalysisStatus.RUNNING, 0)
+    running = int(is_ready and num_running > 0)
+    return {
+        "jobs": {
+            "completed": counts.get(AnalysisStatus.COMPLETED, 0),
+            "failed": counts.get(AnalysisStatus.FAILED, 0),
+            "inProgress": num_running,
+            "inQueue": counts.get(AnalysisStatus.QUEUED, 0),
+            "retried": num_retried,
+        },
+        "workers": {
+            "idle": int(is_ready) - running,
+            "initializing": int(not is_ready),
+            "ready": int(is_ready),
+            "running": running,
+            "throttled": 0,
+            "unhealthy": 0,
+        },
+    }
+
+
+def _milliseconds(since: float, until: float) -> int:
+    return max(0, round((until - since) * 1000))

@@ -1,0 +1,1 @@
+"""The command's parts, on typer and rich."""

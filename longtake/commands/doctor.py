@@ -1,0 +1,57 @@
+"""`longtake doctor`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from longtake import checks
+from longtake.checks import Finding, Verdict
+from longtake.commands import arguments
+from longtake.commands.exit_codes import ExitCode
+
+MARKS = {Verdict.OK: ("✓", "green"), Verdict.MISSING: ("✗", "red"), Verdict.NOTE: ("!", "yellow")}
+
+
+def doctor(
+    server: arguments.Server = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One object, for scripts.")] = False,
+) -> None:
+    """Say what Longtake needs, what of it this machine has, and how to get the rest.
+
+    With --server only what the command needs to ask that server. Exit status: 0 all is there; 1 something is missing.
+    """
+    groups: list[tuple[str, Callable[[], Iterable[Finding]]]] = [("To ask a server", checks.client_findings)]
+    if server is None:
+        groups.append(("To serve on this machine", checks.server_findings))
+    else:
+        groups.append(("The server", lambda: checks.remote_findings(server)))
+    console = Console(quiet=as_json)
+    findings = []
+    for heading, found in groups:
+        console.print(Text(heading, style="bold"))
+        for finding in found():
+            findings.append(finding)
+            console.print(_line(finding))
+    missing = [finding for finding in findings if finding.verdict is Verdict.MISSING]
+    if as_json:
+        typer.echo(json.dumps({"ok": not missing, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    elif missing:
+        console.print(f"\nMissing: {', '.join(finding.what for finding in missing)}.", style="red", highlight=False)
+    else:
+        console.print("\nAll that is needed is there.", style="green")
+    raise typer.Exit(ExitCode.FAILED if missing else ExitCode.ANSWERED)
+
+
+def _line(finding: Finding) -> Text:
+    mark, style = MARKS[finding.verdict]
+    line = Text("  ").append(mark, style=style).append(f" {finding.what:<18}").append(finding.found)
+    if finding.verdict is not Verdict.OK and finding.remedy:
+        line.append(f"\n    {'':<18}{finding.remedy}", style="dim")
+    return line

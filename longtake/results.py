@@ -1,0 +1,270 @@
+"""What the server says, as frozen dataclasses. Times are seconds from the video's first frame.
+
+Names are those of the HTTP API. `raw` is the JSON itself, with whatever this version has no field for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from longtake import rendering
+from longtake.clock import clock
+from longtake.timed import TimedResult, timed_results
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    width: int
+    height: int
+    fps: float
+    duration: float
+    total_frames: int
+    codec: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    type: str
+    message: str
+    param: str | None = None
+
+
+@dataclass(frozen=True)
+class PlannedChunk:
+    chunk_index: int
+    start_time: float
+    end_time: float
+    num_frames: int
+    width: int
+    """Pixels at which the model sees the frames."""
+    height: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which chunks a video is cut into."""
+
+    video_info: VideoInfo
+    num_chunks: int
+    chunk_duration: float
+    chunks: tuple[PlannedChunk, ...] = field(repr=False)
+    notices: tuple[str, ...] = ()
+
+    def _repr_markdown_(self) -> str:
+        return rendering.plan_markdown(self)
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """What was said of one chunk, and how long it took."""
+
+    chunk_index: int
+    start_time: float
+    end_time: float
+    success: bool
+    response: str | None
+    processing_time: float
+    decode_seconds: float
+    inference_seconds: float
+    queue_seconds: float
+    num_frames: int
+    attempts: int
+    error: Failure | None
+    missing_frames: tuple[float, ...] = ()
+    degraded: bool = False
+    decoder: str | None = None
+    decode_reused: bool = False
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    finish_reason: str | None = None
+    video_metadata: dict[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was really looked at."""
+
+    requested_fps: float
+    effective_fps: float
+    frames_used: int
+    uncovered: tuple[tuple[float, float], ...]
+    failed_chunks: tuple[int, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A time that the answer gives."""
+
+    text: str
+    """As it stands in the answer."""
+    time: float
+    supported: bool
+    """Whether a chunk's answer gives that time too."""
+    chunk_index: int | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, repr=False)
+class Answer:
+    """The answer to a question about a video."""
+
+    success: bool
+    """Whether at least one chunk was answered."""
+    model: str
+    video_info: VideoInfo
+    num_chunks: int
+    chunk_results: tuple[ChunkResult, ...]
+    aggregated_response: str | None
+    aggregation_error: str | None
+    merge_levels: int
+    coverage: Coverage
+    partial: bool
+    """Whether a chunk or the merge failed."""
+    total_successful_chunks: int
+    total_processing_time: float
+    seed: int
+    usage: Usage
+    notice: str | None
+    """What one must know about this model."""
+    citations: tuple[Citation, ...] = ()
+    """Every time in the answer, in its order."""
+    raw: dict[str, Any] = field(default_factory=dict)
+    """The server's JSON."""
+
+    @property
+    def text(self) -> str:
+        """The merged answer; the chunks' answers, each under its time, where there is none."""
+        if self.aggregated_response is not None:
+            return self.aggregated_response
+        return "\n\n".join(
+            f"[{clock(chunk.start_time)} - {clock(chunk.end_time)}]\n{chunk.response}"
+            for chunk in self.chunk_results
+            if chunk.response is not None
+        )
+
+    @property
+    def unsupported(self) -> tuple[Citation, ...]:
+        """Times in the answer that no chunk's answer gives."""
+        return tuple(citation for citation in self.citations if not citation.supported)
+
+    @property
+    def timed_results(self) -> tuple[TimedResult, ...]:
+        """The answer by its times: each piece from its own time to the next one's; chunk by chunk where it has none."""
+        return timed_results(self)
+
+    def to_markdown(self, title: str = "Answer") -> str:
+        """With times as [MM:SS], and what was not looked at."""
+        return rendering.answer_markdown(self, title)
+
+    def to_srt(self) -> str:
+        return rendering.srt(self.timed_results)
+
+    def to_vtt(self) -> str:
+        return rendering.vtt(self.timed_results)
+
+    def to_csv(self) -> str:
+        return rendering.csv_rows([({}, self.timed_results)])
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        said = self.text if len(self.text) <= 70 else f"{self.text[:69]}…"
+        return f"<Answer {said!r}, {self.total_successful_chunks} of {self.num_chunks} chunks>"
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+
+@dataclass(frozen=True)
+class ExpectedSeconds:
+    decode_seconds: float | None
+    inference_seconds: float | None
+    basis: str
+    merge_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an analysis would look at and cost."""
+
+    plan: Plan
+    num_chunks: int
+    num_frames: int
+    effective_fps: float
+    visual_tokens: int
+    prompt_tokens: int
+    """At most."""
+    frame_bytes: int
+    expected_seconds: float | None
+    """None where the server has measured nothing yet; `expected.basis` says so."""
+    expected: ExpectedSeconds
+    uncovered: tuple[tuple[float, float], ...]
+    notices: tuple[str, ...]
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def _repr_markdown_(self) -> str:
+        return rendering.estimate_markdown(self)
+
+
+@dataclass(frozen=True)
+class File:
+    """An upload, which several questions may be asked about."""
+
+    id: str
+    bytes: int
+    created_at: int
+    filename: str
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class AnalysisProgress:
+    chunks_done: int = 0
+    num_chunks: int | None = None
+    merging: bool = False
+
+
+Status = Literal["queued", "running", "completed", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class AnalysisState:
+    """A durable analysis, as the server has it in its books."""
+
+    id: str
+    status: Status
+    created_at: int
+    model: str
+    prompt: str
+    video: str
+    """What was asked about, in words."""
+    progress: AnalysisProgress = AnalysisProgress()
+    updated_at: int | None = None
+    started_at: int | None = None
+    completed_at: int | None = None
+    expires_at: int | None = None
+    file_id: str | None = None
+    plan: Plan | None = None
+    chunk_results: tuple[ChunkResult, ...] = ()
+    """Of the chunks that are finished so far."""
+    result: Answer | None = None
+    error: Failure | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in ("completed", "failed", "cancelled")
+
+    def _repr_markdown_(self) -> str:
+        return rendering.state_markdown(self)

@@ -1,0 +1,53 @@
+"""What is asked for again and again by clients that do not listen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from pipeline.store.analyses import not_found
+from pipeline.store.database import Database
+from pipeline.store.records import UNFINISHED, AnalysisStatus, StoredEvent
+from pipeline.store.tables import ANALYSES, EVENTS, POLLED_EVENTS
+
+
+class Polling:
+    """Every method raises StoreFailed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, analysis_id: str, names: Collection[str]) -> Sequence[StoredEvent]:
+        """The events of these names that were not taken before, by anybody. Raises AnalysisNotFound."""
+        with self._database.writing() as connection:
+            # Locked, so that of two that take at once, one gets each event.
+            is_it = ANALYSES.c.id == analysis_id
+            if connection.scalar(sa.select(ANALYSES.c.id).where(is_it).with_for_update()) is None:
+                raise not_found(analysis_id)
+            is_polled = POLLED_EVENTS.c.analysis_id == analysis_id
+            taken = connection.scalar(sa.select(POLLED_EVENTS.c.last_event).where(is_polled))
+            query = (
+                sa.select(EVENTS.c.number, EVENTS.c.name, EVENTS.c.body)
+                .where(EVENTS.c.analysis_id == analysis_id, EVENTS.c.number > (taken or 0), EVENTS.c.name.in_(names))
+                .order_by(EVENTS.c.number)
+            )
+            events = [StoredEvent(*row) for row in connection.execute(query)]
+            if events and taken is None:
+                values = {"analysis_id": analysis_id, "last_event": events[-1].number}
+                connection.execute(sa.insert(POLLED_EVENTS).values(values))
+            elif events:
+                connection.execute(sa.update(POLLED_EVENTS).where(is_polled).values(last_event=events[-1].number))
+            return events
+
+    def counts(self) -> Mapping[AnalysisStatus, int]:
+        """Of the analyses that are kept. Those of a status that none has are left out."""
+        query = sa.select(ANALYSES.c.status, sa.func.count().label("number")).group_by(ANALYSES.c.status)
+        with self._database.reading() as connection:
+            return {AnalysisStatus(row.status): row.number for row in connection.execute(query)}
+
+    def num_retried(self) -> int:
+        """Unfinished analyses that were begun more than once."""
+        query = sa.select(sa.func.count()).where(ANALYSES.c.attempts > 1, ANALYSES.c.status.in_(UNFINISHED))
+        with self._database.reading() as connection:
+            return connection.scalar(query) or 0
