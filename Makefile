@@ -75,5 +75,5 @@ requirements: setup  ## resolve requirements/*.in to exact versions again
 	@! grep -n '://' requirements/*.txt  # a pin with a URL holds on one machine only
 
 clean:  ## remove caches, logs and generated films; .venv, .uv and a training under way stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build/truth build/*.mp4 dist *.egg-info .setup.log
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build/truth build/page build/screenshots build/*.mp4 dist *.egg-info .setup.log
 	find . \( -name .venv -o -name .uv -o -name .git \) -prune -o -name __pycache__ -type d -exec rm -rf {} +

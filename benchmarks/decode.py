@@ -50,7 +50,7 @@ def _large(name: str, seconds: float, *encoding: str) -> Footage:
 
 TUTORIAL = _small("tutorial", 690, *X264)
 """17,250 frames, as in the tutorial, of other footage."""
-LONG = (TUTORIAL, _large("long_1080p", 384, *X264))
+LONG = (TUTORIAL, _large("long_1080p", 392, *X264))
 ALONE = (
     (_small("b_frames", 69, *X264), 0.85),
     (_small("no_b_frames", 69, *X264, "-bf", "0"), 1.05),

@@ -24,6 +24,7 @@ class Footage:
     once_seconds: float
     """What is encoded; the rest repeats it."""
     seconds: float
+    """A multiple of that."""
     encoding: tuple[str, ...]
     noise: int = 0
     """Strength: enlarged footage alone is easier to decode than a camera's."""
@@ -36,7 +37,9 @@ class Footage:
             FOLDER.mkdir(parents=True, exist_ok=True)
             once, unfinished = (path.with_stem(f"{path.stem}.{part}") for part in ("once", "unfinished"))
             self._encode(once)
-            _ffmpeg("-stream_loop", "-1", "-i", once, "-t", self.seconds, "-c", "copy", unfinished)
+            # Whole times: to cut between B-frames would leave a gap, and a variable frame rate.
+            repeats = round(self.seconds / self.once_seconds)
+            _ffmpeg("-stream_loop", repeats - 1, "-i", once, "-c", "copy", unfinished)
             once.unlink()
             unfinished.rename(path)
         return path

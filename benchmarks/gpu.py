@@ -132,7 +132,7 @@ def analysis_options(workload: Workload) -> Mapping[str, Any]:
 
 
 def _footage(minutes: int) -> Path:
-    return Footage(f"gpu_{minutes}min", 1280, 720, 30, 14.0, minutes * 60.0, X264, noise=4).made()
+    return Footage(f"gpu_{minutes}min", 1280, 720, 30, 12.0, minutes * 60.0, X264, noise=4).made()
 
 
 def _run(server: LongtakeServer, workload: Workload, video: Path) -> Run:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import estimates, files, health, native, openai, resumable, stored
+from deployments.api import estimates, files, health, native, openai, resumable, runpod, stored
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.errors import add_error_handlers
 from deployments.api.event_feeds import EventFeeds
@@ -37,14 +37,15 @@ def build_http_app() -> FastAPI:
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     app.add_middleware(RequestSpans)
-    # Of files' routes one would take resumable's.
-    for dialect in (native, stored, estimates, openai, resumable, files, health):
+    # One of the routes of files would take those of resumable.
+    for dialect in (native, stored, estimates, openai, runpod, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
     bodies: list[type[BaseModel]] = [
         native.AnalysisRequest,
         estimates.EstimateRequest,
         openai.ChatCompletionRequest,
+        runpod.JobRequest,
         files.FileFields,
     ]
     add_documentation(app, bodies=bodies)

@@ -36,7 +36,7 @@ class KeptAnswers:
         return answer_key(
             plan.video,
             chunk,
-            chunk_prompt(job.prompt, chunk, num_chunks=num_chunks),
+            chunk_prompt(job.prompt, chunk, num_chunks=num_chunks, asks_for_times=job.asks_for_times),
             token_sampling,
             # Not the served name, under which another model may be served tomorrow.
             model=model if adapter is None else f"{model} with {self._choice.lora_adapters[adapter]}",

@@ -4,9 +4,12 @@ Ray adds the deployment and the replica to each. Other labels have few values, a
 a URL or what a client wrote. Times are in seconds, sizes in bytes; counters end in `_total`.
 """
 
+import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from ray.serve.metrics import Counter, Gauge, Histogram
 
@@ -20,6 +23,9 @@ SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 1
 LONG_SECONDS = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0]
 """Of a whole analysis: hours of video take as long as minutes of them do chunks."""
 
+SECONDS_BETWEEN_TELLING = 1.0
+"""The shortest interval at which Ray's processes report."""
+
 COMPLETED, PARTIAL, REJECTED, REFUSED, CANCELLED, FAILED = OUTCOMES = (
     "completed",
     "partial",
@@ -30,6 +36,45 @@ COMPLETED, PARTIAL, REJECTED, REFUSED, CANCELLED, FAILED = OUTCOMES = (
 )
 """Of an analysis: whole; without some chunk, or without the merged answer; not begun because of the request or its
 video, or for want of room; given up by the client; ended by an error of this server, or without any chunk's answer."""
+
+
+class StandingGauge:
+    """A gauge that goes on saying what it was told last.
+
+    Ray's own is gone from the endpoint two reports after it was set (20 s by default), as if its process had died.
+    """
+
+    def __init__(self, name: str, description: str, tag_keys: tuple[str, ...] = ()) -> None:
+        self._gauge = Gauge(name, description, tag_keys)
+        self._values: dict[frozenset[tuple[str, str]], float] = {}
+        _standing.add(self)
+        _telling_again()
+
+    def set(self, value: float, tags: dict[str, str] | None = None) -> None:
+        self._values[frozenset((tags or {}).items())] = value
+        self._gauge.set(value, tags=tags)
+
+    def tell_again(self) -> None:
+        for tags, value in list(self._values.items()):
+            self._gauge.set(value, tags=dict(tags))
+
+
+_standing: weakref.WeakSet[StandingGauge] = weakref.WeakSet()
+
+
+@cache
+def _telling_again() -> threading.Thread:
+    """One thread in each process that has such gauges."""
+
+    def tell_all() -> None:
+        while True:
+            time.sleep(SECONDS_BETWEEN_TELLING)
+            for gauge in list(_standing):
+                gauge.tell_again()
+
+    thread = threading.Thread(target=tell_all, name="gauges", daemon=True)
+    thread.start()
+    return thread
 
 
 class AnalysisMetrics:
@@ -43,7 +88,7 @@ class AnalysisMetrics:
             ("stage",),
         )
         self._num_under_way = 0
-        self._under_way = Gauge("longtake_analyses_under_way", "Analyses that were begun and have not ended.")
+        self._under_way = StandingGauge("longtake_analyses_under_way", "Analyses that were begun and have not ended.")
         self._analyses = Counter("longtake_analyses_total", "Analyses that have ended.", ("outcome",))
         self._seconds = Histogram(
             "longtake_analysis_seconds", "From the call to the end of an analysis.", LONG_SECONDS, ("outcome",)
@@ -169,6 +214,9 @@ class _ChunkMetrics:
         self._inference_seconds = Histogram("longtake_inference_seconds", "The engine's answer to a chunk.", SECONDS)
 
     def count(self, answer: ChunkAnswer) -> None:
+        if answer.is_reused:
+            self._chunks.inc(tags={"outcome": "reused"})
+            return
         self._chunks.inc(tags={"outcome": "answered" if answer.text else "failed"})
         self._chunk_seconds.observe(answer.processing_seconds)
         _add(self._retries, answer.attempts - 1)
@@ -199,11 +247,12 @@ class FrameStoreMetrics:
     """Of the decoded frames that one Orchestrator replica has in the object store."""
 
     def __init__(self, in_flight_limit_bytes: int, kept_limit_bytes: int) -> None:
-        # Held, although it is never set again: Ray forgets what a metric said when the metric is collected.
-        self._limit = Gauge("longtake_frames_limit_bytes", "What decoded frames may take, by what for.", ("use",))
+        self._limit = StandingGauge(
+            "longtake_frames_limit_bytes", "What decoded frames may take, by what for.", ("use",)
+        )
         self._limit.set(in_flight_limit_bytes, tags={"use": "in_flight"})
         self._limit.set(kept_limit_bytes, tags={"use": "kept"})
-        self._bytes = Gauge("longtake_frames_bytes", "What decoded frames take, by what for.", ("use",))
+        self._bytes = StandingGauge("longtake_frames_bytes", "What decoded frames take, by what for.", ("use",))
         self._hits = Counter("longtake_frame_cache_hits_total", "Chunks whose frames were kept from before.")
         self._misses = Counter("longtake_frame_cache_misses_total", "Chunks that had to be decoded.")
 

@@ -54,8 +54,8 @@ class _Run:
     plan: ChunkPlan
     max_model_len: int
     started: float
-    kept_chunks: set[int] = field(default_factory=set)
-    """Answered before this run: they say nothing of how long a chunk takes."""
+    new_answers: list[ChunkAnswer] = field(default_factory=list)
+    """Those that were not found in the store."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class Orchestrator:
             answers.append(chunk_answer)
             yield ChunkDone(chunk_answer)
             yield Progress(len(answers), total)
-        if not run.kept_chunks:
+        if len(run.new_answers) == total:
             self._rates.learn_overlap(answers, time.perf_counter() - begun)
         answers.sort(key=lambda chunk_answer: chunk_answer.chunk_index)
         answer = _Answer()
@@ -222,6 +222,8 @@ class Orchestrator:
             answer = await self._chunks.answer(run.job, run.plan, chunk, relay)
             self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             await self._kept_answers.keep(run.job, run.plan, answer)
+            run.new_answers.append(answer)
+            self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             return answer
         run.kept_chunks.add(chunk.index)
         if relay is not None and kept.text is not None:

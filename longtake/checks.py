@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ctypes.util import find_library
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,14 +22,18 @@ from pathlib import Path
 from longtake.client import Longtake
 from longtake.errors import ServerError
 
-SERVER_PYTHON = (3, 11)
+CLIENT_PYTHON = SERVER_PYTHON = (3, 11)
 LEAST_SHM_BYTES = 2 * 1024**3
 """Ray's object store lies there, 30 % of memory by default; below it Ray spills to disk, and is slow."""
 LEAST_DISK_BYTES = 10 * 1024**3
 """For uploads, what is read of remote videos, and what Ray spills."""
 LEAST_WEIGHTS_BYTES = 1024**2
 """A file of weights that is smaller is a pointer of Git LFS."""
-PORTS = {8000: "the server's own", 8265: "Ray's dashboard"}
+PORTS = {
+    8000: ("the server's own", "a server may run already; another takes: longtake serve --port …"),
+    8265: ("Ray's dashboard", "a Ray may run already, and another takes the next port"),
+}
+"""Whose they are, and what it means where they are taken."""
 TRY_TIMEOUT_SECONDS = 120.0
 
 
@@ -53,7 +57,7 @@ class Finding:
 
 def client_findings() -> Iterator[Finding]:
     """What the client and the command need."""
-    yield _python((3, 11), "at least", lambda found, needed: found >= needed)
+    yield _python(is_enough=sys.version_info >= CLIENT_PYTHON, remedy="install Python 3.11 or newer")
     for name in ("httpx", "rich", "typer"):
         yield _package(name, "pip install 'longtake[cli]'")
 
@@ -61,26 +65,25 @@ def client_findings() -> Iterator[Finding]:
 def server_findings() -> Iterator[Finding]:
     """What a server on this machine needs. Takes some seconds, of which torchcodec's import is most."""
     setup = "in a checkout of Longtake run: make setup"
-    yield _python(SERVER_PYTHON, "exactly", lambda found, needed: found == needed)
+    yield _python(is_enough=sys.version_info[:2] == SERVER_PYTHON, remedy="install Python 3.11, which its pins are for")
     yield _package("ray", setup)
     yield _vllm(setup)
     yield _ffmpeg()
     yield _torchcodec(setup)
     yield _gpu()
     yield _shared_memory()
-    yield from (_port(port, whose) for port, whose in PORTS.items())
+    yield from (_port(port, *told) for port, told in PORTS.items())
     yield _disk(Path(tempfile.gettempdir()))
     yield from _checkout(setup)
 
 
 def remote_findings(base_url: str) -> Iterator[Finding]:
     """Whether a server answers there, and works."""
-    what = f"server {base_url}"
     with Longtake(base_url) as client:
         try:
-            yield Finding(what, Verdict.OK, f"ready, with {client.check_ready()}")
+            yield Finding("server", Verdict.OK, f"{base_url} is ready, with {client.check_ready()}")
         except ServerError as error:
-            yield Finding(what, Verdict.MISSING, error.type.replace("_", " "), str(error))
+            yield Finding("server", Verdict.MISSING, f"{base_url}: {error.type.replace('_', ' ')}", str(error))
 
 
 def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -93,13 +96,8 @@ def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def _python(
-    needed: tuple[int, int], how: str, is_enough: Callable[[tuple[int, int], tuple[int, int]], bool]
-) -> Finding:
-    found = sys.version_info[:2]
-    name = ".".join(map(str, needed))
-    verdict = Verdict.OK if is_enough(found, needed) else Verdict.MISSING
-    return Finding("python", verdict, platform.python_version(), f"install Python {name} ({how} that)")
+def _python(*, is_enough: bool, remedy: str) -> Finding:
+    return Finding("python", Verdict.OK if is_enough else Verdict.MISSING, platform.python_version(), remedy)
 
 
 def _package(name: str, remedy: str) -> Finding:
@@ -159,12 +157,9 @@ def _shared_memory() -> Finding:
     return Finding("shared memory", verdict, f"{_gib(free)} free in /dev/shm", remedy)
 
 
-def _port(port: int, whose: str) -> Finding:
+def _port(port: int, whose: str, remedy: str) -> Finding:
     if is_port_free(port):
         return Finding(f"port {port}", Verdict.OK, f"free ({whose})")
-    remedy = (
-        "a server may run already; else: longtake serve --port …" if port == 8000 else "another Ray may run already"
-    )
     return Finding(f"port {port}", Verdict.NOTE, f"taken ({whose})", remedy)
 
 
@@ -183,15 +178,14 @@ def _checkout(setup: str) -> Iterator[Finding]:
     home = Path(found.origin).parent.parent
     config = home / "serve_config.yaml"
     clone = "run from a checkout of Longtake, which has it"
-    yield Finding(
-        "configuration", *((Verdict.OK, str(config)) if config.exists() else (Verdict.MISSING, "none")), clone
-    )
+    verdict = Verdict.OK if config.exists() else Verdict.MISSING
+    yield Finding("configuration", verdict, str(config) if config.exists() else "none", clone)
     weights = sorted((home / "models" / "demo").glob("*.safetensors"))
     size = sum(file.stat().st_size for file in weights)
     if size >= LEAST_WEIGHTS_BYTES:
         yield Finding("embedded model", Verdict.OK, f"{size / 1e6:.0f} MB in {weights[0].parent}")
     else:
-        yield Finding("embedded model", Verdict.MISSING, "no weights in models/demo", f"git lfs pull; or {clone}")
+        yield Finding("embedded model", Verdict.MISSING, "no weights in models/demo", clone)
 
 
 def _tried(command: list[str]) -> str | None:

@@ -11,6 +11,7 @@ from deployments.api.errors import STATUS
 from deployments.api.native import AnalysisRequest
 from deployments.config import AnalysisSettings, AppSettings
 from pipeline.config import DecodingSettings, SourceSettings, StoreSettings, VideoLimits
+from tests.deployments.fake_metrics import all_metrics
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 TABLE_NAMES = set(re.findall(r"`([\w.]+)`", README))
@@ -31,6 +32,11 @@ def _settings() -> list[str]:
 @pytest.mark.parametrize("name", [*_settings(), *AnalysisRequest.model_fields])
 def test_a_name_stands_in_a_table(name: str) -> None:
     assert name in TABLE_NAMES
+
+
+@pytest.mark.parametrize("name", sorted(all_metrics().kinds))
+def test_a_metric_stands_in_the_table(name: str) -> None:
+    assert name.removeprefix("longtake_") in TABLE_NAMES
 
 
 def test_every_error_type_is_listed_under_its_status() -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -104,13 +103,6 @@ def add_error_handlers(app: FastAPI) -> None:
         kind = "not_found" if error.status_code == 404 else "invalid_request"
         message = f"{request.method} {request.url.path}: {error.detail}. The routes are listed at /docs."
         return JSONResponse(plain_error(kind, message), error.status_code)
-
-    @app.exception_handler(RequestValidationError)
-    async def parameters(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = error.errors()[0]
-        name = str(found["loc"][-1])
-        message = f"{name} is {found['input']!r:.80}; {found['msg'][0].lower()}{found['msg'][1:]}."
-        return error_response(errors.InvalidRequest(message, param=name))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -108,19 +108,19 @@ async def _store(
             "stream is given with wait=false; leave it out, and read the events at /v1/analyses/{id}/events.",
             param="stream",
         )
+    return await store_analysis(to_store(request, video, service), idempotency_key, service)
+
+
+def to_store(request: AnalysisRequest, video: VideoInput, service: Service) -> AnalysisToStore:
     fields = request.model_dump(mode="json")
-    return await store_analysis(
-        AnalysisToStore(
-            video=video,
-            job=lambda source: request.job(source, Prompt(request.prompt), service.model),
-            prompt=request.prompt,
-            include_video_metadata=request.include_video_metadata,
-            metadata=request.metadata,
-            webhook_url=request.webhook.url if request.webhook else None,
-            fields=fields,
-        ),
-        idempotency_key,
-        service,
+    return AnalysisToStore(
+        video=video,
+        job=lambda source: request.job(source, Prompt(request.prompt), service.model),
+        prompt=request.prompt,
+        include_video_metadata=request.include_video_metadata,
+        metadata=request.metadata,
+        webhook_url=request.webhook.url if request.webhook else None,
+        fields=fields,
     )
 
 
@@ -145,10 +145,10 @@ async def read_request(
     """
     if not is_multipart(http_request):
         request = _validated(fields, await read_json(http_request, settings))
-        return request, _only_video(request, None)
+        return request, only_video(request, None)
     form = await resources.enter_async_context(read_form(http_request, settings))
     request = _validated(fields, {name: value for name, value in form.items() if isinstance(value, str)})
-    return request, _only_video(request, uploaded_file(form))
+    return request, only_video(request, uploaded_file(form))
 
 
 def _validated(fields: type[RequestT], values: dict[str, Any]) -> RequestT:
@@ -158,7 +158,8 @@ def _validated(fields: type[RequestT], values: dict[str, Any]) -> RequestT:
         raise invalid_request(error, allowed=sorted(fields.model_fields)) from None
 
 
-def _only_video(request: VideoRequest, upload: UploadFile | None) -> VideoInput:
+def only_video(request: VideoRequest, upload: UploadFile | None) -> VideoInput:
+    """The one way in which the video is given. Raises InvalidRequest for more."""
     video = VideoInput(
         url=request.video_url,
         path=request.video_path,

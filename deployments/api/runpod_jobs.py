@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import DeadlineExceeded
-from pipeline.store import AnalysisRecord, AnalysisStatus, StoredEvent
-from pipeline.store.ending import EventNames
+from pipeline.store import AnalysisRecord, AnalysisStatus, EventNames, StoredEvent
 
 _STATES = {
     AnalysisStatus.QUEUED: "IN_QUEUE",

@@ -32,7 +32,7 @@ from pipeline.store import (
     NewAnalysis,
     StoredJob,
 )
-from pipeline.types import HttpVideo, VideoSource
+from pipeline.types import HttpVideo, Trail, VideoSource
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 MAX_KEY_CHARACTERS = 255
@@ -172,6 +172,14 @@ class AnalysisToStore:
 
 async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
     """Answers 202 with an analysis that waits for its turn, or with the one that the key stands for."""
+    record = await keep_analysis(asked, idempotency_key, service)
+    body = await _object(record, service)
+    location = f"/v1/analyses/{record.analysis_id}"
+    return JSONResponse(body.model_dump(mode="json"), 202, {"Location": location})
+
+
+async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> AnalysisRecord:
+    """An analysis that waits for its turn, or the one that the key stands for."""
     if asked.webhook_url is not None:
         _check_webhook(asked.webhook_url, service.settings.store)
     idempotency = await _idempotency(asked, idempotency_key)
@@ -179,8 +187,8 @@ async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, se
         source, owned_file_id = await service.kept_source(asked.video)
         if owned_file_id:
             undo.push_async_callback(asyncio.to_thread, delete_upload, service.uploads, owned_file_id)
-        job = asked.job(source)
-        job = replace(job, trail=replace(job.trail, traceparent=current_trail().traceparent))
+        # Its run goes on below this request's span, in whichever process and after however many restarts.
+        job = replace(asked.job(source), trail=Trail(traceparent=current_trail().traceparent))
         new = NewAnalysis(
             about=AnalysisAbout(asked.prompt, _shown(asked.video), asked.video.file_id, tuple(asked.metadata.items())),
             model=service.model.told_name(job.token_sampling.adapter),
@@ -192,9 +200,7 @@ async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, se
         if is_new:
             undo.pop_all()
             service.wake_runner()
-    body = await _object(record, service)
-    location = f"/v1/analyses/{record.analysis_id}"
-    return JSONResponse(body.model_dump(mode="json"), 202, {"Location": location})
+    return record
 
 
 @router.get("/v1/analyses")

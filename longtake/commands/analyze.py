@@ -109,7 +109,7 @@ def analyze(
         with connected(server, model, videos, progress) as session:
             for asked in _asked(session, videos, prompts, options, progress, is_quiet=quiet):
                 results.append(asked)
-                _tell(asked, progress, is_shown=is_shown)
+                _tell(asked, progress, is_shown=is_shown, is_first=len(results) == 1)
     except NoServer as error:
         raise fail(str(error), ExitCode.NO_SERVER) from None
     except ServerUnreachable as error:
@@ -136,7 +136,9 @@ def _asked(
         with _kept(session, video, len(prompts), console, is_quiet=is_quiet) as named:
             for prompt in prompts:
                 try:
-                    with stages(console, f"{_short(video)}: {prompt}", is_shown=not is_quiet) as shown:
+                    uploads = isinstance(named, Path)
+                    heading = f"{_short(video)}: {prompt}"
+                    with stages(console, heading, is_shown=not is_quiet, uploads=uploads) as shown:
                         answer = _answer(session, named, prompt, options, shown)
                     yield Asked(video, prompt, answer=answer)
                 except ServerUnreachable:
@@ -159,7 +161,8 @@ def _kept(session: Session, video: str, num_prompts: int, console: Console, *, i
     if session.is_own or is_named(video) or num_prompts == 1:
         yield session.named(video)
         return
-    with stages(console, f"{_short(video)}: sent once, for {num_prompts} questions", is_shown=not is_quiet) as shown:
+    heading = f"{_short(video)}: sent once, for {num_prompts} questions"
+    with stages(console, heading, is_shown=not is_quiet, uploads=True, asks=False) as shown:
         file = session.client.files.upload(video, on_upload=shown.uploaded)
     try:
         yield file.id
@@ -167,11 +170,12 @@ def _kept(session: Session, video: str, num_prompts: int, console: Console, *, i
         session.client.files.delete(file.id)
 
 
-def _tell(asked: Asked, progress: Console, *, is_shown: bool) -> None:
+def _tell(asked: Asked, progress: Console, *, is_shown: bool, is_first: bool) -> None:
     if asked.error is not None:
         progress.print(f"Error: {_short(asked.video)}: {asked.error}", style="red", highlight=False)
     elif asked.answer is not None and is_shown and sys.stdout.isatty():
-        Console().print(answer_shown(asked.answer, f"{_short(asked.video)}: {asked.prompt}"))
+        heading = f"{_short(asked.video)}: {asked.prompt}"
+        Console().print(answer_shown(asked.answer, heading, with_notice=is_first))
 
 
 def _write(results: Sequence[Asked], kind: Format, output: Path | None, progress: Console) -> None:

@@ -22,10 +22,12 @@ from longtake.results import Answer, Estimate, VideoInfo
 class Stages:
     """A bar for each stage of one analysis: upload, plan, chunks, merge."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, uploads: bool, asks: bool) -> None:
+        """`uploads`: a file is sent first; `asks`: a question comes then."""
         self._progress = progress
-        self._upload: TaskID | None = None
-        self._plan = progress.add_task("plan", total=None, told="reading the video")
+        self._asks = asks
+        self._upload = self._added("upload", "") if uploads else None
+        self._plan = None if uploads else self._added("plan", "reading the video")
         self._chunks: TaskID | None = None
         self._merge: TaskID | None = None
         self._decode_seconds = self._inference_seconds = 0.0
@@ -33,23 +35,24 @@ class Stages:
 
     def uploaded(self, sent: int, total: int) -> None:
         if self._upload is None:
-            self._progress.update(self._plan, visible=False)
-            self._upload = self._progress.add_task("upload", total=total)
-        self._progress.update(self._upload, completed=sent, told=f"{sent / 1e6:.1f} of {total / 1e6:.1f} MB")
-        if sent == total:
-            self._progress.update(self._plan, visible=True)
+            return
+        told = f"{sent / 1e6:.1f} of {total / 1e6:.1f} MB"
+        self._progress.update(self._upload, total=total, completed=sent, told=told)
+        if sent == total and self._asks and self._plan is None:
+            self._plan = self._added("plan", "reading the video")
 
     def happened(self, event: ServerEvent) -> None:
         match event:
             case PlanEvent(plan=plan):
-                self._progress.update(self._plan, total=1, completed=1, told=_video_told(plan.video_info))
-                self._chunks = self._progress.add_task("chunks", total=plan.num_chunks, told=f"0 of {plan.num_chunks}")
+                if self._plan is not None:
+                    self._progress.update(self._plan, total=1, completed=1, told=_video_told(plan.video_info))
+                self._chunks = self._added("chunks", f"0 of {plan.num_chunks}", plan.num_chunks)
             case ChunkEvent(chunk=chunk):
                 self._decode_seconds += chunk.decode_seconds
                 self._inference_seconds += chunk.inference_seconds
                 self._failed += not chunk.success
             case ProgressEvent(is_merging=True):
-                self._merge = self._progress.add_task("merge", total=None, told="")
+                self._merge = self._added("merge", "")
             case ProgressEvent() if self._chunks is not None:
                 self._progress.update(self._chunks, completed=event.chunks_done, told=self._chunks_told(event))
             case DeltaEvent(text=text):
@@ -61,6 +64,9 @@ class Stages:
         if self._merge is not None:
             self._progress.update(self._merge, total=1, completed=1)
 
+    def _added(self, stage: str, told: str, total: int | None = None) -> TaskID:
+        return self._progress.add_task(stage, total=total, told=told)
+
     def _chunks_told(self, event: ProgressEvent) -> str:
         told = (
             f"{event.chunks_done} of {event.num_chunks}, {self._decode_seconds:.1f} s of decoding, "
@@ -70,7 +76,9 @@ class Stages:
 
 
 @contextmanager
-def stages(console: Console, heading: str, *, is_shown: bool) -> Iterator[Stages]:
+def stages(
+    console: Console, heading: str, *, is_shown: bool, uploads: bool = False, asks: bool = True
+) -> Iterator[Stages]:
     """Bars under a heading, while the block runs."""
     columns = (
         TextColumn("  "),
@@ -83,20 +91,19 @@ def stages(console: Console, heading: str, *, is_shown: bool) -> Iterator[Stages
     if is_shown:
         console.print(Text(heading, style="bold"))
     with Progress(*columns, console=console, disable=not is_shown) as progress:
-        shown = Stages(progress)
+        shown = Stages(progress, uploads=uploads, asks=asks)
         yield shown
         shown.ended()
 
 
-def answer_shown(answer: Answer, heading: str) -> RenderableType:
-    """The answer with its times, and below it what was looked at."""
+def answer_shown(answer: Answer, heading: str, *, with_notice: bool) -> RenderableType:
+    """The answer with its times, and below it what was looked at; what is said of the model only where it is asked."""
     coverage, video = answer.coverage, answer.video_info
     below = [
         Text(
             f"{coverage.frames_used} frames, {coverage.effective_fps:g} per second; "
             f"{answer.total_successful_chunks} of {answer.num_chunks} chunks; "
-            f"{answer.total_processing_time:.1f} s for {clock(video.duration)} of video; "
-            f"{answer.model}",
+            f"{answer.total_processing_time:.1f} s for {clock(video.duration)} of video; {answer.model}",
             style="dim",
         )
     ]
@@ -108,7 +115,9 @@ def answer_shown(answer: Answer, heading: str) -> RenderableType:
         if chunk.error:
             span = f"{clock(chunk.start_time)} – {clock(chunk.end_time)}"
             below.append(Text(f"Not answered: {span}: {chunk.error.message}", style="red"))
-    below += [Text(f"Note: {notice}", style="dim") for notice in (*coverage.notices, answer.notice) if notice]
+    below += [Text(f"Note: {notice}", style="dim") for notice in coverage.notices]
+    if answer.notice and with_notice:
+        below.append(Text(f"Note: {answer.notice}", style="dim"))
     shown = Markdown(cited_markdown(answer) or "*No answer.*")
     return Group(Panel(shown, title=Text(heading), title_align="left"), Padding(Group(*below), (0, 2, 1, 2)))
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from longtake import checks
@@ -49,9 +50,13 @@ def doctor(
     raise typer.Exit(ExitCode.FAILED if missing else ExitCode.ANSWERED)
 
 
-def _line(finding: Finding) -> Text:
+def _line(finding: Finding) -> Table:
     mark, style = MARKS[finding.verdict]
-    line = Text("  ").append(mark, style=style).append(f" {finding.what:<18}").append(finding.found)
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=3, justify="right", style=style)
+    line.add_column(width=17)
+    line.add_column(overflow="fold")
+    line.add_row(mark, finding.what, finding.found)
     if finding.verdict is not Verdict.OK and finding.remedy:
-        line.append(f"\n    {'':<18}{finding.remedy}", style="dim")
+        line.add_row("", "", Text(finding.remedy, style="dim"))
     return line

@@ -109,14 +109,22 @@ def _configured(
 
 
 def _run(command: list[str]) -> int:
-    """Its exit status. Ctrl-C goes to it as well, since it is in this process group, and ends it in order."""
-    process = subprocess.Popen(command, env=QUIET | os.environ)
-    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    try:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """Its exit status; 0 where it was asked to end.
+
+    Ctrl-C and SIGTERM reach it as one SIGINT, on which Ray Serve ends in order; of SIGTERM it would abort. So it is in
+    a session of its own, out of the terminal's reach.
+    """
+    is_ended = False
+
+    def end(*_: object) -> None:
+        nonlocal is_ended
+        is_ended = True
+        process.send_signal(signal.SIGINT)
+
+    # Where a script starts this in the background, SIGINT is ignored, and what is started here would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, env=QUIET | os.environ, start_new_session=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    status = process.wait()
+    return ExitCode.ANSWERED if is_ended else ExitCode.FAILED if status else ExitCode.ANSWERED

@@ -89,7 +89,7 @@ def own_server(model: str | None, folders: Sequence[str], console: Console) -> I
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            with console.status("Starting a server for this command (Ray, vLLM): half a minute or so"):
+            with console.status("Starting a server for this command (Ray, vLLM), which takes a minute or so"):
                 told = process.stdout.readline()
             yield _url_of(told, log)
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -125,6 +126,20 @@ def test_the_frame_store(kept: FakeMetrics) -> None:
     assert kept.value("longtake_frames_bytes", use="kept") == 20
     assert kept.value("longtake_frame_cache_hits_total") == 1
     assert kept.value("longtake_frame_cache_misses_total") == 2
+
+
+def test_gauges_go_on_saying_what_they_said(kept: FakeMetrics) -> None:
+    """Ray forgets them."""
+    store = FrameStoreMetrics(100, 50)
+    store.in_flight(30)
+    store.in_flight(20)
+    kept.values.clear()
+    until = time.monotonic() + 5
+    while len(kept.values) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert kept.value("longtake_frames_limit_bytes", use="in_flight") == 100
+    assert kept.value("longtake_frames_limit_bytes", use="kept") == 50
+    assert kept.value("longtake_frames_bytes", use="in_flight") == 20
 
 
 def test_sources(kept: FakeMetrics) -> None:

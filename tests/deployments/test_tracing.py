@@ -27,7 +27,7 @@ from pipeline.errors import EngineFailed, SourceNotFound
 from pipeline.types import NO_TRAIL, Trail
 from tests.deployments.api.fakes import FAILED, PLAN, WHOLE, done
 from tests.deployments.fake_metrics import FakeMetrics, recorded
-from tests.otlp import Collector, ReceivedSpan, collecting
+from tests.otlp import Collector, ReceivedSpan, collecting, collecting_by_grpc
 
 INCOMING = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SECRET = "c4nary"
@@ -86,6 +86,17 @@ def test_a_protocol_that_is_none(collector: Collector, monkeypatch: pytest.Monke
     with pytest.raises(ValueError, match="set it to http/protobuf or grpc"):
         tracing._provider()
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+def test_the_other_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collecting_by_grpc() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        _restart()
+        with stage("work", Trail("analysis-1")):
+            pass
+        assert exported(collector)["work"].attributes == {"longtake.analysis_id": "analysis-1"}
+    _restart()
 
 
 def test_stages_in_stages(collector: Collector) -> None:

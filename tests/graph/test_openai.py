@@ -90,7 +90,8 @@ def test_a_follow_up_finds_the_frames_of_before(
     of_first, of_second = ((answer.model_extra or {})["longtake"]["chunk_results"] for answer in (first, second))
     assert not any(result["decode_reused"] for result in of_first)
     assert all(result["success"] and result["decode_reused"] for result in of_second)
-    assert all(result["cached_tokens"] > result["prompt_tokens"] / 2 for result in of_second)  # all of the video
+    assert all(result["cached_tokens"] > result["prompt_tokens"] - 300 for result in of_second)  # blocks of 128 tokens
+    assert of_second[0]["cached_tokens"] > of_second[0]["prompt_tokens"] / 2
     assert [result["start_time"] for result in of_second] == [result["start_time"] for result in of_first]
     assert of_second[0]["prompt_tokens"] > of_first[0]["prompt_tokens"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -20,6 +22,7 @@ from deployments.config import AppSettings
 from deployments.embedded import free_port
 from deployments.ingress import build_http_app
 from deployments.model_choice import DEMO_MODEL, choose_model
+from deployments.stored_runs import StoredRuns
 from pipeline.config import SourceSettings, StoreSettings
 from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import open_store
@@ -36,6 +39,7 @@ FILM_SECONDS, FILM_FPS = 600.0, Fraction(5)
 class FakeServer:
     url: str
     orchestrator: FakeOrchestrator
+    http: httpx.Client
 
 
 @pytest.fixture(scope="session")
@@ -64,30 +68,43 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
     settings = AppSettings(
         model=str(DEMO_MODEL),
         sources=SourceSettings(upload_store=str(tmp_path / "uploads"), cache_dir=str(tmp_path / "cache")),
+        store=StoreSettings(data_dir=tmp_path / "data"),
     )
     orchestrator = FakeOrchestrator(film, settings.sources)
-    store = open_store(StoreSettings(data_dir=tmp_path / "data"))
+    model = choose_model(settings, num_gpus=0, vllm_has_cuda=False)
+    store = open_store(settings.store)
+    runs = StoredRuns(store, orchestrator, settings.store, model)
     service = Service(
         settings=settings,
-        model=choose_model(settings, num_gpus=0, vllm_has_cuda=False),
+        model=model,
         uploads=open_upload_store(settings.sources),
         resumable_uploads=open_resumable_uploads(settings.sources),
         orchestrator=orchestrator,
         analysis_store=store,
         feeds=EventFeeds(store),
-        wake_runner=lambda: None,
+        wake_runner=runs.wake,
     )
     app = build_http_app()
     app.dependency_overrides[_service] = lambda: service
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning"))
-    thread = threading.Thread(target=running.run, daemon=True)
+    thread = threading.Thread(target=asyncio.run, args=(_serve(running, runs),), daemon=True)
     thread.start()
     while not running.started:
         assert thread.is_alive(), "uvicorn did not start"
         time.sleep(0.02)
-    yield FakeServer(f"http://127.0.0.1:{running.config.port}/", orchestrator)
+    url = f"http://127.0.0.1:{running.config.port}/"
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        yield FakeServer(url, orchestrator, http)
     running.should_exit = True
     thread.join(timeout=10)
+    store.close()
+
+
+async def _serve(server: uvicorn.Server, runs: StoredRuns) -> None:
+    working = asyncio.ensure_future(runs.run())
+    await server.serve()
+    working.cancel()
+    await asyncio.wait([working])
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from deployments.chunker import Chunker
 from pipeline.analysis import (
@@ -57,7 +57,7 @@ class FakeOrchestrator:
         work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
         return Estimate(plan, planned_coverage(plan), work, MeasuredRates().expected(work))
 
-    async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
+    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         started = time.perf_counter()
         plan = await self._plan(job)
         is_known = job.source in self._asked

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline.errors import EngineDied, UnreadableVideo
+from pipeline.errors import SourceChanged, UnreadableVideo
 from tests.page.asking import ask, choose, photograph, told, wait_for_answers
 from tests.page.conftest import FakeServer
 from tools.demo_model.scenes import Film, Split, random_film
@@ -118,7 +118,7 @@ def test_options_reach_the_plan_and_wrong_ones_are_marked(page: Page, film_path:
     page.click("#options summary")
     page.fill("[name=video_end]", "2:00")
     page.fill("[name=chunk_duration]", "30")
-    expect(page.locator("#plan-words")).to_have_text("5 chunks of up to 30 s · 252 frames")
+    expect(page.locator("#plan-words")).to_contain_text("5 chunks of up to 30 s")
     page.fill("[name=chunk_overlap]", "40")
     expect(page.locator("#ask-problem")).to_contain_text(
         "chunk_overlap (40 s) must be shorter than chunk_duration (30 s)"
@@ -139,11 +139,11 @@ def test_the_servers_words_about_a_bad_video_are_shown(
 
 
 def test_an_analysis_that_breaks_keeps_what_it_had(page: Page, film_path: Path, server: FakeServer) -> None:
-    server.orchestrator.breaks = EngineDied("The engine died; ask again in a minute.")
+    server.orchestrator.breaks = SourceChanged("The video changed while it was analysed; ask again.")
     choose(page, film_path)
     ask(page, PROMPT)
     page.wait_for_selector(".turn[data-status=failed]")
-    expect(page.locator(".turn .problem")).to_have_text("The engine died; ask again in a minute.")
+    expect(page.locator(".turn .problem")).to_have_text("The video changed while it was analysed; ask again.")
     assert page.locator(".cell[data-state=answered]").count() == 1
     assert page.locator(".cell[data-state=skipped]").count() == 10
 

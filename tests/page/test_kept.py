@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -57,8 +56,8 @@ def test_events_go_on_after_a_broken_connection(page: Page, film: Film, film_pat
         asked.append(route.request.headers.get("last-event-id"))
         if len(asked) > 1:
             return route.continue_()
-        request = {"file_id": httpx.get(f"{server.url}v1/files").json()["data"][0]["id"]}
-        plan = httpx.post(f"{server.url}v1/estimate", json=request).json()["plan"]
+        request = {"file_id": server.http.get("/v1/files").json()["data"][0]["id"]}
+        plan = server.http.post("/v1/estimate", json=request).json()["plan"]
         body = f"id: 1\nevent: plan\ndata: {json.dumps(plan)}\n\n"
         return route.fulfill(content_type="text/event-stream", body=body)
 
@@ -85,7 +84,7 @@ def test_a_question_whose_response_is_lost_is_asked_once(
     page.route(re.compile("wait=false"), lose_once)
     ask(page, PROMPT)
     wait_for_answers(page)
-    assert [analysis["id"] for analysis in httpx.get(f"{server.url}v1/analyses").json()["data"]] == lost
+    assert [analysis["id"] for analysis in server.http.get("/v1/analyses").json()["data"]] == lost
     complaints.clear()  # the browser tells of the lost response
 
 
@@ -98,7 +97,7 @@ def test_an_analysis_can_be_cancelled(page: Page, film_path: Path, server: FakeS
     page.wait_for_selector(".turn[data-status=cancelled]")
     expect(page.locator(".turn")).to_contain_text("Cancelled. What was answered until then stands below.")
     assert page.locator(".cell[data-state=skipped]").count() > 5
-    assert httpx.get(f"{server.url}v1/analyses").json()["data"][0]["status"] == "cancelled"
+    assert server.http.get("/v1/analyses").json()["data"][0]["status"] == "cancelled"
 
 
 def test_history_opens_and_deletes(page: Page, film_path: Path, server: FakeServer) -> None:
@@ -123,12 +122,12 @@ def test_history_opens_and_deletes(page: Page, film_path: Path, server: FakeServ
     page.get_by_role("button", name=f"Delete: {PROMPT}").first.click()
     expect(page.locator("#history-words")).to_have_text("")
     expect(page.locator("#start")).to_be_visible()
-    assert httpx.get(f"{server.url}v1/analyses").json()["data"] == []
+    assert server.http.get("/v1/analyses").json()["data"] == []
 
 
 def test_an_upload_that_nobody_asked_about_is_deleted(page: Page, film_path: Path, server: FakeServer) -> None:
     choose(page, film_path)
-    assert len(httpx.get(f"{server.url}v1/files").json()["data"]) == 1
+    assert len(server.http.get("/v1/files").json()["data"]) == 1
     with page.expect_response(re.compile("/v1/files/file-")):
         page.click("#other-video")
-    assert httpx.get(f"{server.url}v1/files").json()["data"] == []
+    assert server.http.get("/v1/files").json()["data"] == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -77,7 +76,7 @@ def test_on_a_phone_the_player_stays_in_sight(page: Page, film_path: Path) -> No
 
 def test_everything_can_be_done_by_keyboard(page: Page, film_path: Path, server: FakeServer) -> None:
     with film_path.open("rb") as file:
-        stored = httpx.post(f"{server.url}v1/files", files={"file": ("film.mp4", file)}).json()
+        stored = server.http.post("/v1/files", files={"file": ("film.mp4", file)}).json()
     _tab_to(page, "address")
     page.keyboard.type(stored["id"])
     page.keyboard.press("Enter")
@@ -106,7 +105,7 @@ def test_the_focus_is_always_seen(page: Page, film_path: Path) -> None:
         name, width = page.evaluate(
             "[document.activeElement.outerHTML.slice(0, 80), getComputedStyle(document.activeElement).outlineWidth]"
         )
-        if "<body" not in name:
+        if not name.startswith(("<body", "<video")):  # the browser's own controls show theirs inside the player
             assert width != "0px", f"{name} shows no focus"
             seen.add(name)
     assert len(seen) > 20

@@ -18,6 +18,7 @@ from tools.truth.clips import Clip
 
 pytestmark = pytest.mark.services
 
+FOLLOW_UP = "Describe what happens, with times."
 FILM_SECONDS, FILM_FPS = 240.0, Fraction(10)
 RIGHT_SHARE = 0.9
 """Of the scenes: the model's card says what it reaches, and this asks whether the page shows it."""
@@ -26,7 +27,8 @@ RIGHT_SHARE = 0.9
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sources = {"upload_store": str(tmp_path_factory.mktemp("uploads"))}
-    with embedded_server({"model": str(DEMO_MODEL), "sources": sources}) as url:
+    store = {"data_dir": str(tmp_path_factory.mktemp("data"))}
+    with embedded_server({"model": str(DEMO_MODEL), "sources": sources, "store": store}) as url:
         yield url
 
 
@@ -55,7 +57,7 @@ def test_a_film_is_asked_about(real_page: Page) -> None:
     photograph(page, "graph-going")
     page.wait_for_selector(".turn[data-status=completed]", timeout=120_000)
     assert _right_share(page, film, turn=0) > RIGHT_SHARE
-    ask(page, LIST_PROMPT)
+    ask(page, FOLLOW_UP)
     wait_for_answers(page, 2)
     expect(page.locator(".turn").nth(1)).to_contain_text("frames of all chunks kept from before")
     assert axe_findings(page) == []

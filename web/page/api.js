@@ -2,7 +2,6 @@
 
 import { serverEvents } from "./sse.js";
 
-const WITHOUT_ROUTE = [404, 405, 501];
 const SEND_ATTEMPTS = 3;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
@@ -18,21 +17,18 @@ export class ServerError extends Error {
   }
 }
 
-/** The server has no such route. */
-export class NotOffered extends Error {}
-
 /** @returns {Promise<{id: string, notice?: string | null}>} the model that is served */
 export async function servedModel() {
   return (await json("v1/models")).data[0];
 }
 
 /**
- * What an analysis would do. Throws NotOffered where the server cannot say.
+ * What an analysis would do.
  * @param {Record<string, any>} request
  * @param {AbortSignal} signal
  */
 export function estimate(request, signal) {
-  return json("v1/estimate", { ...asJson(request), signal }, true);
+  return json("v1/estimate", { ...asJson(request), signal });
 }
 
 /**
@@ -52,21 +48,6 @@ export async function createAnalysis(request) {
       await pause(FIRST_PAUSE_MS * attempt);
     }
   }
-}
-
-/** Whether analyses outlive the connection on which they are asked for. */
-export async function isDurable() {
-  return "get" in ((await json("openapi.json")).paths["/v1/analyses"] ?? {});
-}
-
-/**
- * Where they do not: an analysis that ends with this page.
- * @param {Record<string, any>} request
- * @param {AbortSignal} signal
- * @returns {Promise<AsyncGenerator<import("./sse.js").ServerEvent>>}
- */
-export async function streamAnalysis(request, signal) {
-  return serverEvents(await checked(await fetch("v1/analyses", { ...asJson({ ...request, stream: true }), signal })));
 }
 
 /**
@@ -141,30 +122,26 @@ export async function* followAnalysis(id, signal, onConnection) {
 
 /**
  * @param {Response} response
- * @param {boolean} [mayBeAbsent]
  * @returns {Promise<Response>}
  */
-async function checked(response, mayBeAbsent = false) {
+async function checked(response) {
   if (response.ok) return response;
-  const body = await response.json().catch(() => null);
-  throw failure(response.status, body, mayBeAbsent);
+  throw failure(response.status, await response.json().catch(() => null));
 }
 
 /**
+ * What the server says was wrong.
  * @param {number} status
  * @param {any} body
- * @param {boolean} [mayBeAbsent] whether the route may be one that this server does not have
  */
-export function failure(status, body, mayBeAbsent = false) {
+export function failure(status, body) {
   const error = body?.error;
-  const hasNoRoute = WITHOUT_ROUTE.includes(status) && (!error || error.type === "not_found");
-  if (mayBeAbsent && hasNoRoute) return new NotOffered();
   return new ServerError(error?.message ?? `The server answered ${status}.`, status, error?.param ?? null);
 }
 
-/** @param {string} path @param {RequestInit} [init] @param {boolean} [mayBeAbsent] */
-async function json(path, init, mayBeAbsent = false) {
-  return (await checked(await fetch(path, init), mayBeAbsent)).json();
+/** @param {string} path @param {RequestInit} [init] */
+async function json(path, init) {
+  return (await checked(await fetch(path, init))).json();
 }
 
 /** @param {Record<string, any>} body @returns {{method: string, headers: Record<string, string>, body: string}} */

@@ -27,8 +27,7 @@ const desk = {
   source: null,
   /** @type {any | null} what the server says it would do */
   estimate: null,
-  /** @type {"none" | "loading" | "ready" | "absent" | "wrong"} */
-  planning: /** @type {any} */ ("none"),
+  isPlanning: false,
   /** @type {import("./analysis.js").Analysis[]} */
   analyses: [],
   /** @type {string | null} */
@@ -43,8 +42,6 @@ let uploaded = Promise.resolve();
 let planningNow = new AbortController();
 let planTimer = 0;
 let isRenderDue = false;
-/** @type {Map<string, AbortController>} of the analyses that end with this page */
-const stops = new Map();
 
 const player = new Player((seconds) => timeline.moveTo(seconds));
 const thumbnails = new Thumbnails();
@@ -76,7 +73,7 @@ function draw() {
   showPlan(analysis ? null : desk.estimate);
   byId("video-facts").textContent = plan ? videoWords(plan.video_info) : "";
   byId("prompt-label").textContent = desk.analyses.length ? "Ask something else about it" : "What do you want to know?";
-  byId("timeline-title").parentElement.parentElement.toggleAttribute("data-loading", desk.planning === "loading");
+  byId("timeline").toggleAttribute("data-loading", desk.isPlanning);
 }
 
 /** @param {any} video */
@@ -86,15 +83,7 @@ function videoWords(video) {
 
 /** @param {any | null} plan */
 function planWords(plan) {
-  if (!plan) {
-    return {
-      none: "",
-      loading: "Planning …",
-      ready: "",
-      absent: "This server cannot plan ahead: the plan shows when the first question is asked.",
-      wrong: "",
-    }[desk.planning];
-  }
+  if (!plan) return desk.isPlanning ? "Planning …" : "";
   const frames = plan.chunks.reduce((/** @type {number} */ sum, /** @type {any} */ chunk) => sum + chunk.num_frames, 0);
   const chunks = plan.num_chunks === 1 ? "1 chunk" : `${plan.num_chunks} chunks of up to ${span(plan.chunk_duration)}`;
   return `${chunks} · ${frames.toLocaleString("en")} frames`;
@@ -119,7 +108,7 @@ function showPlan(estimate) {
 /** @param {import("./source.js").Source} source */
 function putOnDesk(source) {
   leave();
-  Object.assign(desk, { source, estimate: null, planning: "none", analyses: [], shownId: null, isAsked: false, leaving: new AbortController() });
+  Object.assign(desk, { source, estimate: null, isPlanning: false, analyses: [], shownId: null, isAsked: false, leaving: new AbortController() });
   clearRange();
   showView("desk");
   byId("video-name").textContent = source.name;
@@ -145,7 +134,7 @@ function start() {
   leave();
   player.clear();
   thumbnails.load(null);
-  Object.assign(desk, { source: null, estimate: null, planning: "none", analyses: [], shownId: null });
+  Object.assign(desk, { source: null, estimate: null, isPlanning: false, analyses: [], shownId: null });
   showView("start");
   document.title = "Longtake";
   if (location.hash) window.history.pushState(null, "", location.pathname + location.search);
@@ -226,18 +215,17 @@ async function plan() {
   if (!desk.source?.fields) return;
   try {
     const request = { ...desk.source.fields, ...chosenOptions() };
-    desk.planning = "loading";
+    desk.isPlanning = true;
     render();
     desk.estimate = await api.estimate(request, signal);
-    desk.planning = "ready";
     markOption(null);
     problem("ask-problem", null);
     announce(`Planned: ${desk.estimate.plan.num_chunks} chunks`);
   } catch (error) {
-    if (signal.aborted) return;
-    desk.planning = error instanceof api.NotOffered ? "absent" : "wrong";
-    if (desk.planning === "wrong") wrong(/** @type {Error} */ (error));
+    if (!signal.aborted) wrong(/** @type {Error} */ (error));
   }
+  if (signal.aborted) return; // another one is planned by now
+  desk.isPlanning = false;
   render();
 }
 
@@ -254,24 +242,13 @@ async function ask(event) {
     const options = chosenOptions();
     await uploaded;
     if (!source.fields) throw new Error("The server does not tell this video's address any more. Open it again by “Another video”.");
-    const request = { ...source.fields, prompt, ...options };
     desk.isAsked = true;
-    if (await api.isDurable()) {
-      const analysis = fromServer(await api.createAnalysis({ ...request, metadata: metadataOf(source) }));
-      if (desk.source !== source) return;
-      window.history.pushState(null, "", `#${analysis.id}`);
-      add(analysis);
-      follow(analysis);
-    } else {
-      const stop = new AbortController();
-      desk.leaving.signal.addEventListener("abort", () => stop.abort());
-      const events = await api.streamAnalysis(request, stop.signal);
-      if (desk.source !== source) return;
-      const analysis = fromServer({ id: `here-${desk.analyses.length}`, status: "running", prompt, video: source.name });
-      stops.set(analysis.id, stop);
-      add(analysis);
-      follow(analysis, events);
-    }
+    const request = { ...source.fields, prompt, ...options, metadata: metadataOf(source) };
+    const analysis = fromServer(await api.createAnalysis(request));
+    if (desk.source !== source) return;
+    window.history.pushState(null, "", `#${analysis.id}`);
+    add(analysis);
+    follow(analysis);
   } catch (error) {
     if (/** @type {Error} */ (error).name !== "AbortError") wrong(/** @type {Error} */ (error));
   } finally {
@@ -295,23 +272,21 @@ function add(analysis) {
 /**
  * Takes in the events of an analysis until it ends, or until another video is on the desk.
  * @param {import("./analysis.js").Analysis} analysis
- * @param {AsyncGenerator<import("./sse.js").ServerEvent> | null} [streamed] where they come by themselves
  */
-async function follow(analysis, streamed = null) {
+async function follow(analysis) {
   const onConnection = (/** @type {boolean} */ isConnected) => {
     analysis.isConnected = isConnected;
     render();
   };
   let said = "";
   try {
-    for await (const event of streamed ?? api.followAnalysis(analysis.id, desk.leaving.signal, onConnection)) {
+    for await (const event of api.followAnalysis(analysis.id, desk.leaving.signal, onConnection)) {
       apply(analysis, event);
       const words = isUnderWay(analysis) ? goingWords(analysis) : { completed: "The answer is there", failed: "The analysis failed", cancelled: "Cancelled" }[analysis.status];
       if (words && words !== said) announce((said = words));
       render();
     }
   } catch (error) {
-    if (!isUnderWay(analysis)) return; // cancelled, which breaks the connection
     Object.assign(analysis, { status: "failed", problem: /** @type {Error} */ (error).message });
     render();
   }
@@ -320,12 +295,6 @@ async function follow(analysis, streamed = null) {
 /** @param {string} id */
 async function cancel(id) {
   const analysis = desk.analyses.find((other) => other.id === id);
-  const stop = stops.get(id);
-  if (analysis && stop) {
-    stop.abort();
-    analysis.status = "cancelled";
-    return render();
-  }
   try {
     const body = await api.deleteAnalysis(id);
     if (analysis && body.status) analysis.status = body.status;

@@ -59,7 +59,8 @@ export class ChunkList {
 
 /** @param {any} result */
 function cost(result) {
-  const words = [`${result.num_frames} ${result.decode_reused ? "kept frames" : "frames"}`, span(result.processing_time)];
+  const frames = `${result.num_frames} ${result.decode_reused ? "kept frames" : "frames"}`;
+  const words = [frames, result.answer_reused ? "kept answer" : span(result.processing_time)];
   if (result.attempts > 1) words.push(`${result.attempts} tries`);
   return words.join(" · ");
 }

@@ -1,7 +1,7 @@
 /** Analyses that the server has kept: open again, cancel, delete. */
 
 import { videoName } from "./analysis.js";
-import { deleteAnalysis, isDurable, listAnalyses } from "./api.js";
+import { deleteAnalysis, listAnalyses } from "./api.js";
 import { byId, h } from "./dom.js";
 import { span } from "./times.js";
 
@@ -29,7 +29,6 @@ export class History {
   /** The latest ones, on the page that one starts from. */
   async showRecent() {
     try {
-      if (!(await isDurable())) return;
       const { data } = await listAnalyses({ limit: RECENT });
       byId("recent-list").replaceChildren(...data.map((analysis) => this._item(analysis)));
       byId("recent").hidden = !data.length;
@@ -74,7 +73,7 @@ export class History {
     try {
       const body = await deleteAnalysis(analysis.id);
       if (!body.deleted) return item.replaceWith(this._item(body));
-      const next = /** @type {HTMLElement | null} */ (item.nextElementSibling?.querySelector("a") ?? null);
+      const next = item.nextElementSibling?.querySelector("a") ?? item.closest("dialog")?.querySelector("button");
       item.remove();
       (next ?? byId("open-history")).focus();
       this._onGone(analysis.id);

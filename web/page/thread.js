@@ -143,11 +143,14 @@ function costWords({ result, ...analysis }, before) {
   const results = orderedResults({ result, ...analysis });
   const seconds = result.total_processing_time;
   const words = [`${span(seconds)} for ${clock(result.video_info.duration)} of video`, `${result.coverage.frames_used} frames`];
-  const reused = results.filter((chunk) => chunk.decode_reused).length;
+  const answered = results.filter((chunk) => chunk.answer_reused).length;
+  const decoded = results.filter((chunk) => chunk.decode_reused && !chunk.answer_reused).length;
+  const share = (/** @type {number} */ number) => (number === results.length ? "all" : number);
   const cached = result.usage.prompt_tokens_details?.cached_tokens ?? 0;
   const first = before.find((other) => other.result)?.result.total_processing_time;
   if (first && seconds < first * 0.95) words.push(`${(first / seconds).toFixed(1)} times quicker than the first question`);
-  if (reused) words.push(`frames of ${reused === results.length ? "all" : reused} chunks kept from before`);
+  if (answered) words.push(`answers of ${share(answered)} chunks kept from before`);
+  if (decoded) words.push(`frames of ${share(decoded)} chunks kept from before`);
   if (cached) words.push(`${Math.round((cached / result.usage.prompt_tokens) * 100)} % of the prompt kept from before`);
   if (result.partial) words.push(`${result.total_successful_chunks} of ${result.num_chunks} chunks answered`);
   return words.join(" · ");

@@ -48,7 +48,8 @@ export function parseTime(text) {
 
 const CLOCK = /\[?(?<![\d:.])(?:(\d{1,2}):)?(\d{1,3}):([0-5]\d(?:\.\d+)?)(?![\d:])\]?/g;
 // As the embedded model lists scenes: `0.2 white star. 6.3 magenta circle.`
-const LEADING = /(?<=^\s*|[.!?;]\s+|\n\s*(?:[-*•]\s+)?)\d{1,6}\.\d+(?=\s+\p{L})/gu;
+const LEADING = /(?<=(?:^|\n)\s*(?:[-*•]\s+)?|[.!?;]\s+)\d{1,6}\.\d+(?=\s+\p{L})/gu;
+const BULLET = /^\s*(?:[-*•]\s+|\d+[.)]\s+)?$/;
 const WITH_UNIT = /(?<![\d:.])\d{1,6}(?:\.\d+)?(?=\s?(?:s|sec|seconds?)\b)/g;
 
 /**
@@ -71,14 +72,19 @@ export function mentions(text, durationSeconds) {
  * @returns {TimedLine[]}
  */
 export function timedLines(text, durationSeconds) {
-  const leading = numbers(text, LEADING).filter((mention) => mention.seconds <= durationSeconds + 1);
-  const cuts = leading.map((mention) => mention.start);
-  const pieces = [0, ...cuts].map((start, place) => text.slice(start, cuts[place] ?? text.length));
-  return pieces.flatMap((piece) => piece.split("\n")).filter((line) => line.trim()).map((line) => {
+  const lines = text.split("\n").flatMap((line) => cut(line, durationSeconds));
+  return lines.filter((line) => line.trim()).map((line) => {
     const [first] = mentions(line, durationSeconds);
-    const isLeading = first && /^\s*(?:[-*•]\s+|\d+[.)]\s+)?$/.test(line.slice(0, first.start));
+    const isLeading = first && BULLET.test(line.slice(0, first.start));
     return isLeading ? { seconds: first.seconds, text: rest(line, first.stop) } : { seconds: null, text: line.trim() };
   });
+}
+
+/** A line for each time at the start of a sentence. @param {string} line @param {number} durationSeconds */
+function cut(line, durationSeconds) {
+  const leading = numbers(line, LEADING).filter((mention) => mention.seconds <= durationSeconds + 1);
+  const cuts = leading.map((mention) => mention.start).filter((start) => !BULLET.test(line.slice(0, start)));
+  return [0, ...cuts].map((start, place) => line.slice(start, cuts[place] ?? line.length));
 }
 
 /** @param {string} line @param {number} start */

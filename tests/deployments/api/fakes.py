@@ -112,6 +112,8 @@ class FakeOrchestrator:
         self.uploaded: list[bytes] = []
         """The bytes of uploaded videos, read when the last event was due."""
         self.ended = asyncio.Event()
+        self.is_stuck = False
+        """Whether nothing comes after the first event, for ever."""
         self.wait: asyncio.Event | None = None
         """Waited for before each event but the first."""
         self._uploads = uploads
@@ -120,6 +122,8 @@ class FakeOrchestrator:
         self.jobs.append(job)
         try:
             for place, event in enumerate(self.events):
+                if self.is_stuck and place:
+                    await asyncio.sleep(3600)
                 if self.wait and place:
                     await self.wait.wait()
                 if place == len(self.events) - 1 and isinstance(job.source, StoredVideo):
