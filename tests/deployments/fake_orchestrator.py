@@ -94,6 +94,7 @@ class FakeOrchestrator:
                 coverage=measure_coverage(self.plan, answers),
                 usage=TokenUsage(1, 2),
                 merge_levels=1,
+                merge_seconds=0.5,
                 total_seconds=1.0,
             )
         finally:

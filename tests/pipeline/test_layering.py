@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-RUN_BY_ALEMBIC = ROOT / "pipeline" / "store" / "migrations" / "env.py"
 PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
 LEAVES = ("errors", "types", "config", "sniffing")
 OURS = ("pipeline", "deployments", "longtake")
