@@ -220,12 +220,10 @@ class Orchestrator:
         kept = await self._kept_answers.find(run.job, run.plan, chunk)
         if kept is None:
             answer = await self._chunks.answer(run.job, run.plan, chunk, relay)
-            self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             await self._kept_answers.keep(run.job, run.plan, answer)
             run.new_answers.append(answer)
             self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             return answer
-        run.kept_chunks.add(chunk.index)
         if relay is not None and kept.text is not None:
             relay.write(kept.text.generation.text)
         return kept
