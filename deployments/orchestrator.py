@@ -30,7 +30,7 @@ from pipeline.analysis import (
 )
 from pipeline.citations import cited, unsupported_notice
 from pipeline.config import StoreSettings
-from pipeline.coverage import measure_coverage, planned_coverage
+from pipeline.coverage import cut_off_notice, measure_coverage, planned_coverage
 from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.prompting import PART_TOKENS, text_token_bound
 from pipeline.rates import MeasuredRates, workload
@@ -220,12 +220,10 @@ class Orchestrator:
         kept = await self._kept_answers.find(run.job, run.plan, chunk)
         if kept is None:
             answer = await self._chunks.answer(run.job, run.plan, chunk, relay)
-            self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             await self._kept_answers.keep(run.job, run.plan, answer)
             run.new_answers.append(answer)
             self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             return answer
-        run.kept_chunks.add(chunk.index)
         if relay is not None and kept.text is not None:
             relay.write(kept.text.generation.text)
         return kept
@@ -270,8 +268,11 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
     chunk_usages = (chunk_answer.text.generation.usage for chunk_answer in answers if chunk_answer.text)
     coverage = measure_coverage(run.plan, answers)
     citations = cited(answer.text, answers, step_seconds=TEMPORAL_PATCH / run.plan.planned_fps)
-    if notice := unsupported_notice(citations):
-        coverage = replace(coverage, notices=(*coverage.notices, notice))
+    max_tokens = run.job.token_sampling.max_tokens
+    notices = (
+        cut_off_notice(answer.finish_reason, num_chunks=len(answers), max_tokens=max_tokens),
+        unsupported_notice(citations),
+    )
     return AnalysisDone(
         plan=run.plan,
         chunk_answers=tuple(answers),
@@ -279,7 +280,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         answer_error=answer.error,
         finish_reason=answer.finish_reason,
         tokens=answer.tokens,
-        coverage=coverage,
+        coverage=replace(coverage, notices=(*coverage.notices, *filter(None, notices))),
         usage=sum(chunk_usages, answer.merge_usage),
         merge_levels=answer.merge_levels,
         merge_seconds=answer.merge_seconds,
