@@ -135,6 +135,8 @@ class Answer:
     usage: Usage
     notice: str | None
     """What one must know about this model."""
+    finish_reason: str = "stop"
+    """Of the answer: `length` where `max_tokens` cut it off."""
     citations: tuple[Citation, ...] = ()
     """Every time in the answer, in its order."""
     raw: dict[str, Any] = field(default_factory=dict)

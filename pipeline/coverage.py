@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Coverage, DecodeReport, PictureTreatment
 
 Interval = tuple[float, float]
+CUT_OFF = "length"
+"""The finish_reason of a text that would have gone on."""
 
 
 def measure_coverage(plan: ChunkPlan, answers: Sequence[ChunkAnswer]) -> Coverage:
@@ -45,6 +47,13 @@ def planned_coverage(plan: ChunkPlan) -> Coverage:
         failed_chunks=(),
         notices=plan.notices,
     )
+
+
+def cut_off_notice(finish_reason: str, *, num_chunks: int, max_tokens: int) -> str | None:
+    """That a merged answer was as long as it may be; of one chunk's its coverage says so."""
+    if num_chunks == 1 or finish_reason != CUT_OFF:
+        return None
+    return f"The answer was cut off after max_tokens ({max_tokens}); raise it for the rest."
 
 
 def frames_looked_at(chunk: Chunk, report: DecodeReport) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -90,7 +99,7 @@ def _degradations_of(answer: ChunkAnswer) -> Iterable[str]:
         yield f"frames were {_left_undone(decode.untreated)}: no backend of this server's decoding.backend_order can."
     if decode.fallback_reason:
         yield f"decoded by {decode.backend}: {decode.fallback_reason}."
-    if answer.text.generation.finish_reason == "length":
+    if answer.text.generation.finish_reason == CUT_OFF:
         yield "the answer was cut off at max_tokens."
 
 

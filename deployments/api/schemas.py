@@ -278,6 +278,8 @@ class AnalysisBody(Schema):
     citations: list[CitationBody]
     """Every time in aggregated_response, in its order."""
     aggregation_error: str | None
+    finish_reason: str
+    """Of aggregated_response: `stop`, or `length` where `max_tokens` cut it off."""
     logprobs: list[WrittenTokenBody] | None
     """Of the tokens of aggregated_response, where they were asked for."""
     merge_levels: int
@@ -313,6 +315,7 @@ class AnalysisBody(Schema):
             aggregated_response=done.answer,
             citations=[CitationBody.of(citation) for citation in done.citations],
             aggregation_error=done.answer_error,
+            finish_reason=done.finish_reason,
             logprobs=written_tokens(done),
             merge_levels=done.merge_levels,
             merge_seconds=round(done.merge_seconds, 3),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.coverage import measure_coverage, planned_coverage, uncovered
+from pipeline.coverage import cut_off_notice, measure_coverage, planned_coverage, uncovered
 from pipeline.types import (
     Chunk,
     ChunkAnswer,
@@ -141,3 +141,9 @@ def test_what_happens_to_many_chunks_is_told_once() -> None:
     cut_off = [answered(index, finish_reason="length") for index in (4, 0, 1, 2)]
     coverage = measure_coverage(PLAN, [*cut_off, answered(3)])
     assert coverage.notices[1:] == ("Chunks 0-2, 4: the answer was cut off at max_tokens.",)
+
+
+def test_a_merged_answer_that_was_cut_off_says_so() -> None:
+    assert cut_off_notice("stop", num_chunks=3, max_tokens=512) is None
+    assert cut_off_notice("length", num_chunks=1, max_tokens=512) is None
+    assert "max_tokens (512)" in (cut_off_notice("length", num_chunks=3, max_tokens=512) or "")

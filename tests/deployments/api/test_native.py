@@ -111,6 +111,7 @@ ANALYSIS = {
         {"text": "1.2", "time": 1.2, "supported": False, "chunk_index": None},
     ],
     "aggregation_error": None,
+    "finish_reason": "stop",
     "logprobs": None,
     "merge_levels": 1,
     "merge_seconds": 0.5,
