@@ -66,8 +66,9 @@ export class Thread {
     const hadFocus = article.contains(document.activeElement);
     article.replaceChildren(
       h("h3", { class: "turn__question" }, analysis.prompt),
+      analysis.result ? h("p", { class: "facts" }, costWords(analysis, all.slice(0, all.indexOf(analysis)))) : "",
       ...this._body(analysis),
-      ...this._foot(analysis, all),
+      ...this._tools(analysis, all.length > 1),
     );
     if (hadFocus) article.querySelector("button")?.focus({ preventScroll: true });
   }
@@ -104,14 +105,13 @@ export class Thread {
     );
   }
 
-  /** @param {import("./analysis.js").Analysis} analysis @param {import("./analysis.js").Analysis[]} all */
-  _foot(analysis, all) {
+  /** @param {import("./analysis.js").Analysis} analysis @param {boolean} isOneOfSeveral */
+  _tools(analysis, isOneOfSeveral) {
     if (isUnderWay(analysis)) return [];
-    const before = all.slice(0, all.indexOf(analysis));
-    const facts = analysis.result ? h("p", { class: "facts" }, costWords(analysis, before)) : null;
-    const show = all.length > 1 && h("button", { type: "button", class: "quiet", onclick: () => this._actions.onShow(analysis.id) }, "On the timeline");
-    const tools = [...(analysis.result ? downloadButtons(analysis) : []), show].filter(Boolean);
-    return [facts, tools.length ? h("div", { class: "turn__tools" }, ...tools) : null].filter((part) => part !== null);
+    const onclick = () => this._actions.onShow(analysis.id);
+    const show = isOneOfSeveral ? [h("button", { type: "button", class: "quiet", onclick }, "On the timeline")] : [];
+    const tools = [...(analysis.result ? downloadButtons(analysis) : []), ...show];
+    return tools.length ? [h("div", { class: "turn__tools" }, ...tools)] : [];
   }
 }
 
