@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+WAIT_SECONDS = 15.0
 
 
 def choose(page: Page, film: Path) -> None:
@@ -24,6 +26,14 @@ def ask(page: Page, prompt: str) -> None:
 
 def wait_for_answers(page: Page, number: int = 1) -> None:
     page.wait_for_selector(f".turn[data-status=completed] >> nth={number - 1}")
+
+
+def wait_until(page: Page, condition: str) -> None:
+    """Playwright's own way evaluates texts, which the page's Content-Security-Policy forbids."""
+    until = time.monotonic() + WAIT_SECONDS
+    while not page.evaluate(condition):
+        assert time.monotonic() < until, f"{condition} did not come true"
+        page.wait_for_timeout(50)
 
 
 def told(page: Page, turn: int = 0) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.page.asking import ask, choose, photograph, told, wait_for_answers
+from tests.page.asking import ask, choose, photograph, told, wait_for_answers, wait_until
 from tests.page.conftest import FakeServer
 from tools.demo_model.scenes import Film
 
@@ -31,7 +31,7 @@ def test_an_answer_is_there_after_a_reload(page: Page, film: Film, film_path: Pa
     assert told(page) == before
     assert len(before) == len(film.scenes)
     expect(page.locator("#video-name")).to_have_text(film_path.name)
-    page.wait_for_function("document.getElementById('video').readyState >= 1")
+    wait_until(page, "document.getElementById('video').readyState >= 1")
     assert page.evaluate("document.getElementById('video').duration") == pytest.approx(600, abs=1)
     ask(page, "And what is blue?")
     wait_for_answers(page, 3)

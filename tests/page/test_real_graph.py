@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from deployments.embedded import embedded_server
 from deployments.model_choice import DEMO_MODEL
-from tests.page.asking import ask, axe_findings, choose, overflow_px, photograph, told, wait_for_answers
+from tests.page.asking import ask, axe_findings, choose, overflow_px, photograph, told, wait_for_answers, wait_until
 from tests.page.conftest import BUILD
 from tools.demo_model.language import LIST_PROMPT
 from tools.demo_model.scenes import Film, Split, random_film
@@ -63,7 +63,7 @@ def test_a_film_is_asked_about(real_page: Page) -> None:
     assert axe_findings(page) == []
     page.locator(".turn").nth(0).get_by_role("button", name="On the timeline").click()
     page.locator(".answer .time").nth(17).click()
-    page.wait_for_function("!document.getElementById('video').seeking")
+    wait_until(page, "!document.getElementById('video').seeking")
     page.locator(".thread").evaluate("thread => thread.scrollTo(0, 0)")
     page.locator(".ask").evaluate("() => document.activeElement.blur()")
     photograph(page, "graph-light")

@@ -32,11 +32,11 @@ export class Thread {
       this._turns.delete(id);
     }
     analyses.forEach((analysis, place) => {
-      const turn = this._turns.get(analysis.id) ?? this._added(analysis);
+      const turn = this._turns.get(analysis.id) ?? this._added(analysis, place);
       const looks = `${looksOf(analysis)} ${analysis.id === shownId} ${analyses.length}`;
       if (turn.shown === looks) return;
       turn.shown = looks;
-      this._fill(turn.article, analysis, analysis.id === shownId && analyses.length > 1, analyses.slice(0, place));
+      this._fill(turn.article, analysis, analyses, shownId);
     });
   }
 
@@ -45,10 +45,10 @@ export class Thread {
     this._turns.get(id)?.article.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {import("./analysis.js").Analysis} analysis */
-  _added(analysis) {
+  /** @param {import("./analysis.js").Analysis} analysis @param {number} place */
+  _added(analysis, place) {
     const article = h("article", { class: "turn", "data-id": analysis.id });
-    byId("thread").append(article);
+    byId("thread").insertBefore(article, byId("thread").children[place] ?? null);
     const turn = { article, shown: "" };
     this._turns.set(analysis.id, turn);
     return turn;
@@ -57,17 +57,18 @@ export class Thread {
   /**
    * @param {HTMLElement} article
    * @param {import("./analysis.js").Analysis} analysis
-   * @param {boolean} isMarked
-   * @param {import("./analysis.js").Analysis[]} before
+   * @param {import("./analysis.js").Analysis[]} all
+   * @param {string | null} shownId
    */
-  _fill(article, analysis, isMarked, before) {
+  _fill(article, analysis, all, shownId) {
     article.dataset.status = analysis.status;
-    article.toggleAttribute("data-marked", isMarked);
+    article.toggleAttribute("data-marked", analysis.id === shownId && all.length > 1);
     const hadFocus = article.contains(document.activeElement);
     article.replaceChildren(
       h("h3", { class: "turn__question" }, analysis.prompt),
+      analysis.result ? h("p", { class: "facts" }, costWords(analysis, all.slice(0, all.indexOf(analysis)))) : "",
       ...this._body(analysis),
-      ...this._foot(analysis, before),
+      ...this._tools(analysis, all.length > 1),
     );
     if (hadFocus) article.querySelector("button")?.focus({ preventScroll: true });
   }
@@ -104,13 +105,13 @@ export class Thread {
     );
   }
 
-  /** @param {import("./analysis.js").Analysis} analysis @param {import("./analysis.js").Analysis[]} before */
-  _foot(analysis, before) {
+  /** @param {import("./analysis.js").Analysis} analysis @param {boolean} isOneOfSeveral */
+  _tools(analysis, isOneOfSeveral) {
     if (isUnderWay(analysis)) return [];
-    const facts = analysis.result ? h("p", { class: "facts" }, costWords(analysis, before)) : null;
-    const show = this._turns.size > 1 && h("button", { type: "button", class: "quiet", onclick: () => this._actions.onShow(analysis.id) }, "On the timeline");
-    const tools = [...(analysis.result ? downloadButtons(analysis) : []), show].filter(Boolean);
-    return [facts, tools.length ? h("div", { class: "turn__tools" }, ...tools) : null].filter((part) => part !== null);
+    const onclick = () => this._actions.onShow(analysis.id);
+    const show = isOneOfSeveral ? [h("button", { type: "button", class: "quiet", onclick }, "On the timeline")] : [];
+    const tools = [...(analysis.result ? downloadButtons(analysis) : []), ...show];
+    return tools.length ? [h("div", { class: "turn__tools" }, ...tools)] : [];
   }
 }
 
