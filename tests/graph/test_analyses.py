@@ -131,7 +131,7 @@ def test_nframes(client: httpx.Client) -> None:
 
 
 def test_what_does_not_fit_is_cut_shorter_and_said(client: httpx.Client) -> None:
-    answer = analyze(client, video_path="minutes.mp4", fps=2, max_frames_per_chunk=60, video_end=90)
+    answer = analyze(client, video_path="minutes.mp4", chunk_duration=60, fps=2, max_frames_per_chunk=60, video_end=90)
     assert max(chunk["num_frames"] for chunk in answer["chunk_results"]) <= 60
     assert answer["coverage"]["effective_fps"] == pytest.approx(2, abs=0.05)
     assert any("cut to 30 s" in notice for notice in answer["coverage"]["notices"])
@@ -199,7 +199,7 @@ def test_events_arrive_as_they_happen(client: httpx.Client) -> None:
 
 def test_the_only_chunk_is_streamed_while_it_is_written(client: httpx.Client) -> None:
     """In how many pieces is a matter of luck: the demo model writes faster than vLLM passes its tokens on."""
-    events = stream(client, video_path="scenes.mp4", video_end=50, max_tokens=64)
+    events = stream(client, video_path="scenes.mp4", chunk_duration=60, video_end=50, max_tokens=64)
     names = [name for _, name, _ in events]
     assert names.index("delta") < names.index("chunk")
     assert _deltas(events) == events[-1][2]["aggregated_response"]
