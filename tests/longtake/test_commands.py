@@ -171,11 +171,16 @@ def test_a_folder_takes_a_file_of_each_answer(server: str, film: Path, tmp_path:
 def started(*arguments: str | Path, server: str) -> Iterator[subprocess.Popen[str]]:
     environment = os.environ | {"LONGTAKE_SERVER": server, "PYTHONPATH": str(ROOT)}
     command = [*LONGTAKE, *map(str, arguments)]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        yield process
-        process.kill()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored here, and then is below
+    try:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_ctrl_c_ends_the_analysis_too(server: str, film: Path, orchestrator: FakeOrchestrator) -> None:
