@@ -19,15 +19,14 @@ PART_TOKENS = 160
 """Upper bound for what `chunk_prompt` adds to the prompt."""
 
 OVERLAP_RULE = "Neighbouring parts overlap: say what two of them both show once."
+_MERGE_RULES = f"{OVERLAP_RULE} Add nothing that no note says."
 DEFAULT_MERGE_INSTRUCTION = (
-    "Merge the notes into one answer to the question. Keep the order of time and the times as written. "
-    f"{OVERLAP_RULE} Add nothing that no note says."
+    f"Merge the notes into one answer to the question. Keep the order of time and the times as written. {_MERGE_RULES}"
 )
 
 CITING_MERGE_INSTRUCTION = (
     "Merge the notes into one answer to the question. Keep the order of time. Right before what happens write when, as "
-    "[MM:SS], or [H:MM:SS] from an hour on: a time that a note gives, and no other. "
-    f"{OVERLAP_RULE} Add nothing that no note says."
+    f"[MM:SS], or [H:MM:SS] from an hour on: a time that a note gives, and no other. {_MERGE_RULES}"
 )
 """For models that do as they are told. The embedded one was taught by the other, and copies times as they stand."""
 _TIMES_RULE = " Give times as [MM:SS] or [H:MM:SS]."
