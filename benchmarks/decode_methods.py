@@ -174,8 +174,11 @@ def planned_pictures(path: Path, every: int) -> Work:
 
 def _decode_here(path: Path, chunk: Chunk, take: Take) -> None:
     # With torch, which who has its decoders in other processes is spared.
+    import torch  # noqa: PLC0415
+
     from pipeline.decoding.backends import OwnBackends  # noqa: PLC0415
 
+    torch.set_num_threads(1)  # as a decoding worker has it
     with closing(OwnBackends(path)) as backends:
         take(chunk.frame_indices, ChunkDecoder(backends, ORDER).decode(chunk).frames)
 
