@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -71,7 +71,9 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
         store=StoreSettings(data_dir=tmp_path / "data"),
     )
     orchestrator = FakeOrchestrator(film, settings.sources)
-    model = choose_model(settings, num_gpus=0, vllm_has_cuda=False)
+    choice = choose_model(settings, num_gpus=0, vllm_has_cuda=False)
+    # Eleven chunks, with the hole and the damage where the tests know them.
+    model = replace(choice, defaults=replace(choice.defaults, chunk_duration_seconds=60.0))
     store = open_store(settings.store)
     runs = StoredRuns(store, orchestrator, settings.store, model)
     service = Service(
