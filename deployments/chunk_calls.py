@@ -17,7 +17,7 @@ from deployments.metrics import FrameStoreMetrics
 from deployments.tracing import Stage, stage
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import LongtakeError
-from pipeline.prompting import chunk_prompt
+from pipeline.prompting import chunk_question
 from pipeline.scheduling import ByteBudget
 from pipeline.types import Chunk, ChunkAnswer, ChunkFailure, ChunkPlan, ChunkText
 
@@ -89,9 +89,7 @@ class ChunkCalls:
             self._metrics.in_flight(self._frames_in_flight.held_bytes)
 
     async def _attempt(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkText:
-        num_chunks = len(plan.chunks)
-        prompt = chunk_prompt(job.prompt, chunk, num_chunks=num_chunks, asks_for_times=job.asks_for_times)
-        token_sampling = job.sampling_of_chunks(num_chunks)
+        prompt, token_sampling = chunk_question(job, plan, chunk)
         key = chunk_key(plan.video, chunk, job.cache_salt)
         async with deadline(self._settings.chunk_timeout_seconds, f"Chunk {chunk.index}"):
             kept = self._decoded.get(key)

@@ -4,7 +4,7 @@ import asyncio
 
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisJob
-from pipeline.prompting import chunk_prompt
+from pipeline.prompting import chunk_question
 from pipeline.store import AnalysisStore, answer_key
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan
 
@@ -30,13 +30,12 @@ class KeptAnswers:
         await asyncio.to_thread(self._answers.keep, key, job.run, answer)
 
     def _key(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> str:
-        num_chunks = len(plan.chunks)
-        token_sampling = job.sampling_of_chunks(num_chunks)
+        prompt, token_sampling = chunk_question(job, plan, chunk)
         adapter, model = token_sampling.adapter, self._choice.model
         return answer_key(
             plan.video,
             chunk,
-            chunk_prompt(job.prompt, chunk, num_chunks=num_chunks, asks_for_times=job.asks_for_times),
+            prompt,
             token_sampling,
             # Not the served name, under which another model may be served tomorrow.
             model=model if adapter is None else f"{model} with {self._choice.lora_adapters[adapter]}",

@@ -6,8 +6,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from pipeline.analysis import AnalysisJob
 from pipeline.errors import InvalidRequest
-from pipeline.types import Chunk, Exchange, Note, Prompt
+from pipeline.types import Chunk, ChunkPlan, Exchange, Note, Prompt, TokenSampling
 
 CONTROL_TOKEN = re.compile(r"<\|[a-z0-9_]+\|>")
 """Qwen's control tokens. In a user's text they would end a turn or claim a place for a video that is not there."""
@@ -59,6 +60,13 @@ def follow_up(question: str, earlier: Sequence[Exchange]) -> str:
 def _said(exchange: Exchange) -> str:
     answer = _harmless(exchange.answer.strip()).replace("</answer>", " ")
     return f"<question>\n{exchange.question.strip()}\n</question>\n<answer>\n{answer}\n</answer>"
+
+
+def chunk_question(job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> tuple[Prompt, TokenSampling]:
+    """What the engine is asked about a chunk, and how its answer is written. The store knows the answer by both."""
+    num_chunks = len(plan.chunks)
+    prompt = chunk_prompt(job.prompt, chunk, num_chunks=num_chunks, asks_for_times=job.asks_for_times)
+    return prompt, job.sampling_of_chunks(num_chunks)
 
 
 def chunk_prompt(prompt: Prompt, chunk: Chunk, *, num_chunks: int, asks_for_times: bool = False) -> Prompt:
