@@ -47,6 +47,16 @@ async def read_form(request: Request, settings: SourceSettings) -> AsyncIterator
         yield form
 
 
+def from_form(value: Any) -> Any:
+    """A form's fields are texts: one that is JSON stands for what it says. For pydantic, before it validates."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
 def uploaded_file(form: FormData) -> UploadFile | None:
     """The one file among a form's fields."""
     return next((value for _, value in form.multi_items() if isinstance(value, UploadFile)), None)

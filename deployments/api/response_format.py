@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.api.bodies import from_form
 from pipeline.errors import InvalidRequest
 from pipeline.types import JsonFormat
 
@@ -31,13 +32,7 @@ class ResponseFormatBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_a_form(cls, value: Any) -> Any:
-        """A form's fields are strings."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
+        return from_form(value)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, BinaryIO, Literal, Self
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
+from deployments.api.bodies import from_form
 from deployments.api.documentation import ErrorDetail
 from deployments.api.schemas import AnalysisBody, ChunkResultBody, PlanBody, Schema
 from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency, VideoInput
@@ -43,22 +44,12 @@ MAX_URL_CHARACTERS = 2048
 router = APIRouter(tags=["analyses"])
 
 
-def _from_a_form(value: Any) -> Any:
-    """A form's fields are strings."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
-
-
 Metadata = Annotated[
     dict[
         Annotated[str, StringConstraints(min_length=1, max_length=64)],
         Annotated[str, StringConstraints(max_length=512)],
     ],
-    BeforeValidator(_from_a_form),
+    BeforeValidator(from_form),
 ]
 
 
@@ -69,7 +60,7 @@ class WebhookFields(BaseModel):
     """http or https. It is sent a POST when the analysis has ended, signed as Standard Webhooks has it."""
 
 
-WebhookBody = Annotated[WebhookFields, BeforeValidator(_from_a_form)]
+WebhookBody = Annotated[WebhookFields, BeforeValidator(from_form)]
 
 
 class ProgressBody(Schema):
@@ -212,9 +203,7 @@ async def list_analyses(
 ) -> AnalysisListBody:
     """Stored analyses, newest first: those that come after the id `after`."""
     page = await asyncio.to_thread(service.analysis_store.analyses.page, limit=limit, after=after, status=status)
-    data = []
-    for record in page.records:
-        data.append(await asyncio.to_thread(summary_of, record, service.analysis_store))
+    data = await asyncio.to_thread(_summaries_of, page.records, service.analysis_store)
     return AnalysisListBody.of(data, has_more=page.has_more)
 
 
@@ -277,6 +266,10 @@ async def _object(record: AnalysisRecord, service: Service) -> AnalysisObjectBod
             "result": latest.get(EventNames.ANSWER),
         }
     )
+
+
+def _summaries_of(records: Sequence[AnalysisRecord], store: AnalysisStore) -> list[AnalysisSummaryBody]:
+    return [summary_of(record, store) for record in records]
 
 
 def summary_of(record: AnalysisRecord, store: AnalysisStore) -> AnalysisSummaryBody:
