@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -23,6 +23,7 @@ from longtake.requests import (
     base_url_of,
     check,
     client_arguments,
+    reaching,
     request_body,
     upload_body,
 )
@@ -118,7 +119,7 @@ class AsyncLongtake:
         return str((await self.request("GET", "/health/ready"))["model"])
 
     async def request(self, method: str, path: str, **arguments: Any) -> Any:
-        with self._translated():
+        with reaching(self.base_url):
             response = await self._http.request(method, path, **arguments)
         check(response)
         return response.json()
@@ -140,14 +141,14 @@ class AsyncLongtake:
     async def _events(self, method: str, path: str, **arguments: Any) -> AsyncIterator[ServerEvent]:
         parser = EventParser()
         async with AsyncExitStack() as resources:
-            with self._translated():
+            with reaching(self.base_url):
                 response = await resources.enter_async_context(self._http.stream(method, path, **arguments))
                 if response.is_error:
                     await response.aread()
             check(response)
             lines = response.aiter_lines()
             while True:
-                with self._translated():
+                with reaching(self.base_url):
                     line = await anext(lines, None)
                 if line is None:
                     return
@@ -155,13 +156,6 @@ class AsyncLongtake:
                     if isinstance(event, ErrorEvent):
                         raise ServerError.of(event.data, response.status_code)
                     yield event
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            raise ServerUnreachable(self.base_url, str(error) or type(error).__name__) from None
 
 
 class AsyncFiles:

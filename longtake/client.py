@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -22,6 +22,7 @@ from longtake.requests import (
     base_url_of,
     check,
     client_arguments,
+    reaching,
     request_body,
     upload_body,
 )
@@ -133,7 +134,7 @@ class Longtake:
 
     def request(self, method: str, path: str, **arguments: Any) -> Any:
         """The JSON that any route answers with. `arguments` are httpx's."""
-        with self._translated():
+        with reaching(self.base_url):
             response = self._http.request(method, path, **arguments)
         check(response)
         return response.json()
@@ -156,14 +157,14 @@ class Longtake:
         """Raises ServerError for an ErrorEvent."""
         parser = EventParser()
         with ExitStack() as resources:
-            with self._translated():
+            with reaching(self.base_url):
                 response = resources.enter_context(self._http.stream(method, path, **arguments))
                 if response.is_error:
                     response.read()
             check(response)
             lines = response.iter_lines()
             while True:
-                with self._translated():
+                with reaching(self.base_url):
                     line = next(lines, None)
                 if line is None:
                     return
@@ -171,13 +172,6 @@ class Longtake:
                     if isinstance(event, ErrorEvent):
                         raise ServerError.of(event.data, response.status_code)
                     yield event
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            raise ServerUnreachable(self.base_url, str(error) or type(error).__name__) from None
 
 
 class Files:

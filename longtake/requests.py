@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import httpx
 
-from longtake.errors import ServerError
+from longtake.errors import ServerError, ServerUnreachable
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 SERVER_VARIABLE = "LONGTAKE_SERVER"
@@ -83,6 +83,15 @@ def request_body(
 def upload_body(file: str | Path, on_upload: UploadProgress | None = None) -> Iterator[dict[str, Any]]:
     with _opened(Path(file), on_upload) as opened:
         yield {"files": {"file": (Path(file).name, opened)}}
+
+
+@contextmanager
+def reaching(base_url: str) -> Iterator[None]:
+    """Raises ServerUnreachable for what keeps httpx from the server."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise ServerUnreachable(base_url, str(error) or type(error).__name__) from None
 
 
 def check(response: httpx.Response) -> None:
