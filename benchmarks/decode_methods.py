@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from zlib import crc32
@@ -123,8 +122,17 @@ def replicas(path: Path, every: int, num_workers: int) -> Work:
     """As FrameDecoder replicas have it: a chunk at a time, in a process each, frames in shared memory. Full size."""
     video = _probed(path)
     indices = _indices(path, every)
-    num_chunks = -(-round(video.info.duration_seconds) // round(CHUNK_SECONDS))
-    chunks = [_chunk(video, part) for part in np.array_split(indices, num_chunks)]
+    return _by_replicas(path, video, [_chunk(video, part) for part in _in_chunks(video, indices)], num_workers)
+
+
+def replica(path: Path, nframes: int) -> Work:
+    """The same, by one of them, at the size that fetch_video chooses."""
+    video, whole = _whole(path, nframes)
+    parts = _in_chunks(video, whole.frame_indices)
+    return _by_replicas(path, video, [_chunk(video, part, (whole.height_px, whole.width_px)) for part in parts], 1)
+
+
+def _by_replicas(path: Path, video: ProbedVideo, chunks: list[Chunk], num_workers: int) -> Work:
     workers = [decoding_process() for _ in range(num_workers)]
 
     def decoded(worker: int, chunk: Chunk) -> DecodedFrames:
@@ -132,7 +140,7 @@ def replicas(path: Path, every: int, num_workers: int) -> Work:
             return ChunkDecoder(backends, ORDER).decode(chunk)
 
     for worker in range(num_workers):
-        decoded(worker, _chunk(video, indices[:2]))
+        decoded(worker, _chunk(video, chunks[0].frame_indices[:2]))
     pool = ThreadPoolExecutor(num_workers)
 
     def work(take: Take) -> None:
@@ -147,15 +155,31 @@ def replicas(path: Path, every: int, num_workers: int) -> Work:
     return work
 
 
-def chunk_decoder(path: Path, nframes: int) -> Work:
-    """The whole video as one chunk, at the size that fetch_video chooses."""
+def one_chunk(path: Path, nframes: int) -> Work:
+    """The whole video as one chunk in this process, every frame kept until the last is there, as fetch_video has it."""
+    import torch  # noqa: PLC0415
+
+    from pipeline.decoding.backends import OwnBackends  # noqa: PLC0415
+
+    torch.set_num_threads(1)  # as a decoding worker has it
+    _, chunk = _whole(path, nframes)
+
+    def work(take: Take) -> None:
+        with closing(OwnBackends(path)) as backends:
+            take(chunk.frame_indices, ChunkDecoder(backends, ORDER).decode(chunk).frames)
+
+    return work
+
+
+def _whole(path: Path, nframes: int) -> tuple[ProbedVideo, Chunk]:
+    """All that is asked of a video, as one chunk at the size that fetch_video chooses."""
     video = _probed(path)
     sampling = FrameSampling(None, nframes, nframes, DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS, DEFAULT_TOTAL_PIXELS, 4)
     request = ChunkingRequest(10**6, 0.0, 0.0, None, sampling)
     plan = plan_chunks(
         video.info, video.pts_seconds, request, TokenBudget(10**9, 0), max_chunks=1, packet_index=video.packet_index
     )
-    return partial(_decode_here, path, plan.chunks[0])
+    return video, plan.chunks[0]
 
 
 def planned_pictures(path: Path, every: int) -> Work:
@@ -167,28 +191,22 @@ def planned_pictures(path: Path, every: int) -> Work:
     def work(take: Take) -> None:
         with closing(PlannedFrameDecoder(path)) as decoder:
             for position, frame in decoder.frames(chunk):
-                take(chunk.frame_indices[[position]], frame.permute(1, 2, 0)[None].numpy())
+                take(chunk.frame_indices[[position]], frame[None])
 
     return work
-
-
-def _decode_here(path: Path, chunk: Chunk, take: Take) -> None:
-    # With torch, which who has its decoders in other processes is spared.
-    import torch  # noqa: PLC0415
-
-    from pipeline.decoding.backends import OwnBackends  # noqa: PLC0415
-
-    torch.set_num_threads(1)  # as a decoding worker has it
-    with closing(OwnBackends(path)) as backends:
-        take(chunk.frame_indices, ChunkDecoder(backends, ORDER).decode(chunk).frames)
 
 
 def _probed(path: Path) -> ProbedVideo:
     return probe(path, fingerprint="", limits=VideoLimits())
 
 
-def _chunk(video: ProbedVideo, indices: NDArray[np.int64]) -> Chunk:
-    """Those frames at the video's own size."""
+def _in_chunks(video: ProbedVideo, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return np.array_split(indices, -(-round(video.info.duration_seconds) // round(CHUNK_SECONDS)))
+
+
+def _chunk(video: ProbedVideo, indices: NDArray[np.int64], size_px: tuple[int, int] | None = None) -> Chunk:
+    """Those frames, (height, width) as given or as the video has them."""
+    height_px, width_px = size_px or (video.info.height, video.info.width)
     seconds = video.pts_seconds[indices]
     assert video.packet_index is not None
     return Chunk(
@@ -198,8 +216,8 @@ def _chunk(video: ProbedVideo, indices: NDArray[np.int64]) -> Chunk:
         frame_indices=indices,
         pts_seconds=seconds,
         clock_offset_seconds=video.info.clock_offset_seconds,
-        height_px=video.info.height,
-        width_px=video.info.width,
+        height_px=height_px,
+        width_px=width_px,
         packet_runs=video.packet_index.runs(indices),
     )
 

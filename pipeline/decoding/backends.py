@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.decoding.frame_decoder import PLANNED, TORCHCODEC_CUDA, Brought, FrameDecoder
 from pipeline.decoding.planned_decoder import PlannedFrameDecoder
 from pipeline.decoding.pyav_decoder import PyavFrameDecoder
-from pipeline.decoding.resizing import resized_frame
+from pipeline.decoding.resizing import resize_frame
 from pipeline.types import Chunk
 from pipeline.video_files import VideoFile
 
@@ -65,7 +65,7 @@ class OwnBackends:
         came = []
         try:
             for position, frame in decoder.frames(chunk):
-                frames[rows[position]] = resized_frame(frame, chunk.height_px, chunk.width_px)
+                resize_frame(frame, frames[rows[position]])
                 came.append(position)
         except BaseException:
             self._open.pop(backend).close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import decord
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
@@ -37,7 +37,7 @@ class DecordFrameDecoder:
         except (decord.DECORDError, RuntimeError) as error:
             raise DecodeFailed("decord cannot open the video") from error
 
-    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         if len(chunk.frame_indices) and int(chunk.frame_indices.max()) >= len(self._reader):
             raise DecodeFailed(f"decord counts only {len(self._reader)} frames in the video")
         starts = self._reader.get_frame_timestamp(chunk.frame_indices)[:, 0]
@@ -48,7 +48,7 @@ class DecordFrameDecoder:
                 picture = self._reader[index].asnumpy()
             except (decord.DECORDError, RuntimeError, StopIteration):
                 continue
-            yield place, torch.from_numpy(picture).permute(2, 0, 1)
+            yield place, picture
 
     def close(self) -> None:
         del self._reader

@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk, DecodedFrames, DecodeReport, PictureTreatment
-
-if TYPE_CHECKING:
-    import torch  # takes seconds, which who only asks for frames need not wait for
 
 PTS_TOLERANCE_SECONDS = 1e-3
 """A frame further than this from its planned time is another frame. Matroska's clock ticks every millisecond."""
@@ -31,8 +28,8 @@ TREATING = frozenset({"pyav"})
 class FrameDecoder(Protocol):
     """One open video. Used by one thread at a time."""
 
-    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yields (position in the chunk, (3, H, W) uint8 RGB at the video's size), in order.
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yields (position in the chunk, (H, W, 3) RGB at the video's size), in order.
 
         A frame that cannot be decoded is left out. Raises DecodeFailed when nothing more is to be had.
         """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
@@ -32,7 +32,7 @@ class OpencvFrameDecoder:
         self._capture = cv2.VideoCapture()
         self._reopen()
 
-    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         targets = chunk.pts_seconds
         if self._seconds > targets[0] + PTS_TOLERANCE_SECONDS:
             self._reopen()
@@ -61,7 +61,7 @@ class OpencvFrameDecoder:
         """Of the frame that was grabbed last, from the first one."""
         return grabbed
 
-    def _retrieved(self, place: int) -> Iterator[tuple[int, torch.Tensor]]:
+    def _retrieved(self, place: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         is_there, bgr = self._capture.retrieve()
         if is_there:
-            yield place, torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)
+            yield place, np.ascontiguousarray(bgr[..., ::-1], dtype=np.uint8)

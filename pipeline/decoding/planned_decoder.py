@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import av
 import numpy as np
-import torch
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from pipeline.containers import opened_container, packets_of, translated_ffmpeg_errors, video_stream
 from pipeline.decoding.disposable_pictures import disposable_pictures
@@ -38,7 +38,7 @@ class PlannedFrameDecoder:
         self._is_disposable = disposable_pictures(self._codec.codec.canonical_name, self._codec.extradata or b"")
         self._to_rgb = RgbConverter()
 
-    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         if not chunk.packet_runs:
             raise DecodeFailed("the video's packets allow no plan")
         ticks_per_second = 1 / self._stream.time_base if self._stream.time_base else 1

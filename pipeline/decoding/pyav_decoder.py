@@ -11,9 +11,9 @@ from contextlib import ExitStack, suppress
 
 import av
 import numpy as np
-import torch
 from av.container import InputContainer
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from pipeline.containers import opened_container, packets_of, video_stream
 from pipeline.decoding.deinterlacing import deinterlaced
@@ -38,7 +38,7 @@ class PyavFrameDecoder:
         self._container, self._stream = self._opened()
         self._to_rgb = RgbConverter()
 
-    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         targets = chunk.pts_seconds + chunk.clock_offset_seconds
         place = 0
         for seconds, picture in self._treated_pictures(chunk, float(targets[0])):

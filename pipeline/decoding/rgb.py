@@ -6,7 +6,6 @@ from typing import Any
 
 import av
 import numpy as np
-import torch
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -20,14 +19,13 @@ class RgbConverter:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
-    def __call__(self, picture: av.VideoFrame, hdr_transfer: HdrTransfer | None = None) -> torch.Tensor:
-        """(3, H, W) uint8; tone-mapped to SDR where `hdr_transfer` says what its numbers mean."""
+    def __call__(self, picture: av.VideoFrame, hdr_transfer: HdrTransfer | None = None) -> NDArray[np.uint8]:
+        """(H, W, 3); tone-mapped to SDR where `hdr_transfer` says what its numbers mean."""
         if hdr_transfer:
             rgb = tone_mapped(self._array(picture, "rgb48le"), hdr_transfer)
         else:
             rgb = self._array(picture, "rgb24")
-        upright = np.rot90(rgb, k=round(picture.rotation / 90))
-        return torch.from_numpy(np.ascontiguousarray(upright)).permute(2, 0, 1)
+        return np.ascontiguousarray(np.rot90(rgb, k=round(picture.rotation / 90)))
 
     def _array(self, picture: av.VideoFrame, pixel_format: str) -> NDArray[Any]:
         return self._reformatter.reformat(picture, format=pixel_format, threads=1).to_ndarray()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torchcodec.decoders import VideoDecoder
 
@@ -34,7 +33,9 @@ class TorchcodecFrameDecoder:
         # cannot be led to another file by a manifest.
         self._file = video.open("rb")
         try:
-            self._decoder = VideoDecoder(self._file, seek_mode="exact", num_ffmpeg_threads=1, device=device)
+            self._decoder = VideoDecoder(
+                self._file, seek_mode="exact", num_ffmpeg_threads=1, device=device, dimension_order="NHWC"
+            )
         except _ERRORS as error:
             self._file.close()
             where = "" if device == "cpu" else f" on {device}"
@@ -42,7 +43,7 @@ class TorchcodecFrameDecoder:
         finally:
             let_torchcodec_speak()
 
-    def frames(self, chunk: Chunk) -> Iterator[tuple[int, torch.Tensor]]:
+    def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         if len(chunk.frame_indices) and int(chunk.frame_indices.max()) >= len(self._decoder):
             raise DecodeFailed(f"torchcodec counts only {len(self._decoder)} frames in the video")
         for places in np.array_split(np.arange(chunk.num_frames), self._num_blocks(chunk)):
@@ -57,7 +58,7 @@ class TorchcodecFrameDecoder:
         per_block = max(1, BLOCK_BYTES // picture_bytes)
         return -(-chunk.num_frames // per_block)
 
-    def _block(self, chunk: Chunk, places: NDArray[np.int64]) -> Iterator[tuple[int, torch.Tensor]]:
+    def _block(self, chunk: Chunk, places: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         try:
             batch = self._decoder.get_frames_at(chunk.frame_indices[places].tolist())
         except _ERRORS:
@@ -70,4 +71,4 @@ class TorchcodecFrameDecoder:
         planned = chunk.pts_seconds[places] + chunk.clock_offset_seconds
         if np.abs(batch.pts_seconds.cpu().numpy() - planned).max() > PTS_TOLERANCE_SECONDS:
             raise DecodeFailed("torchcodec counts the video's frames in another way")
-        yield from zip(places.tolist(), batch.data.cpu(), strict=True)
+        yield from zip(places.tolist(), batch.data.cpu().numpy(), strict=True)

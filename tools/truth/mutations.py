@@ -40,8 +40,8 @@ BREAKS = (
     Break(
         "red and blue swapped",
         "pipeline/decoding/resizing.py",
-        ".permute(1, 2, 0).numpy()",
-        ".permute(1, 2, 0).flip(-1).numpy()",
+        "height_px, width_px, colours = resized.shape",
+        "frame, (height_px, width_px, colours) = frame[..., ::-1].copy(), resized.shape",
     ),
     Break(
         "frames of a chunk reversed",
