@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
+from uuid import uuid4
 from zlib import crc32
 
 import numpy as np
@@ -133,7 +134,8 @@ def replica(path: Path, nframes: int) -> Work:
 
 
 def _by_replicas(path: Path, video: ProbedVideo, chunks: list[Chunk], num_workers: int) -> Work:
-    workers = [decoding_process() for _ in range(num_workers)]
+    node = uuid4().hex  # the replicas of one share a host
+    workers = [decoding_process(node) for _ in range(num_workers)]
 
     def decoded(worker: int, chunk: Chunk) -> DecodedFrames:
         with closing(IsolatedBackends(workers[worker], path, video.info)) as backends:

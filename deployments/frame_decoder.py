@@ -1,6 +1,7 @@
 """FrameDecoder: from a chunk of the plan to its pixels as the engine takes them."""
 
 import asyncio
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,10 +13,13 @@ from deployments.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
+from pipeline.errors import ServiceError
 from pipeline.isolation import GivenUp
 from pipeline.patches import prepared_chunk
 from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
+
+logger = logging.getLogger("ray.serve")
 
 
 class FrameDecoder:
@@ -30,10 +34,11 @@ class FrameDecoder:
         if not ray.get_gpu_ids():  # Ray no longer hides GPUs from actors that asked for none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._library = VideoLibrary(sources, on_fetched=SourceMetrics().fetched)
-        self._process = decoding_process()
+        self._process = decoding_process(group=ray.get_runtime_context().get_node_id())
         self._order = decoding.backend_order
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
         self._metrics = DecoderMetrics()
+        self._thread.submit(self._start)
 
     async def decode(
         self, source: VideoSource, video: VideoInfo, chunk: Chunk, trail: Trail = NO_TRAIL
@@ -54,6 +59,13 @@ class FrameDecoder:
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
         self._process.close()
+
+    def _start(self) -> None:
+        """So that the first chunk need not wait for torch's import, 4 to 9 s on a node whose first decoder this is."""
+        try:
+            self._process.start()
+        except ServiceError:  # the first chunk will try again, and tell its client
+            logger.exception("no process to decode in yet")
 
     def _decode(
         self, source: VideoSource, video: VideoInfo, chunk: Chunk, given_up: GivenUp, trail: Trail

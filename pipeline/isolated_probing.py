@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from uuid import uuid4
 
 from pipeline.config import VideoLimits
 from pipeline.errors import UnreadableVideo
@@ -43,6 +44,7 @@ class IsolatedProbe:
 
     def __init__(self) -> None:
         self._idle: SimpleQueue[IsolatedProcess] = SimpleQueue()
+        self._group = uuid4().hex
 
     def __call__(
         self,
@@ -82,4 +84,4 @@ class IsolatedProbe:
         try:
             return self._idle.get_nowait()
         except Empty:
-            return IsolatedProcess("pipeline.isolated_probing:ProbeWorker")
+            return IsolatedProcess("pipeline.isolated_probing:ProbeWorker", self._group)

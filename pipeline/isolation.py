@@ -3,9 +3,11 @@
 It contains crashes, hangs and hunger. It is no sandbox: a file that took a worker over would be this user.
 
     our process ──► host, which imports the handler's module and then only forks ──► worker, which does the work
+    another     ──►                                                              ──► another
 
 A worker is kept from one piece of work to the next. When it dies, or is killed because it takes too long, the host
-forks another: that takes 16 ms, where starting one anew with torch takes 6 s.
+forks another: that takes 16 ms, where starting one anew with torch takes 4 to 9 s. Processes of one group share a
+host: what it has imported, 280 MB of torch that no two processes share otherwise, is there once for all of them.
 
 multiprocessing's forkserver does the same, but its children import the main module again, which in a Ray worker is
 Ray itself: 0.7 s each time.
@@ -15,18 +17,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any, Protocol
+from uuid import uuid4
 
 from pipeline.errors import LongtakeError, ServiceError
+from pipeline.worker_links import ASKED, DONE, FAILED, HostLink, WorkerLink
 
 _WALL_SECONDS_PER_CPU_SECOND = 6.0
 """A machine may be this much busier than its number of workers says before slow work is taken for stuck."""
@@ -74,16 +74,25 @@ class GivenUp:
 class IsolatedProcess:
     """Gives one worker one piece of work at a time. Used by one thread at a time, but for `give_up`."""
 
-    def __init__(self, handler: str) -> None:
-        """`handler` is `module:class`; the class is called without arguments, in the worker."""
+    def __init__(self, handler: str, group: str | None = None) -> None:
+        """`handler` is `module:class`; the class is called without arguments, in the worker.
+
+        Those of this machine that name the same group have their workers forked by the same host; without one it is
+        this process's own.
+        """
         self.num_workers_lost = 0
         """Those that died of their work or had to be stopped; not those whose work was given up."""
         self._handler = handler
-        self._host: _Host | None = None
-        self._worker: _Worker | None = None
+        self._group = group or uuid4().hex
+        self._host: HostLink | None = None
+        self._worker: WorkerLink | None = None
         self._under_way: GivenUp | None = None
         self._lock = threading.Lock()
         """Over which piece of work the worker has, so that none is killed in the place of another."""
+
+    def start(self) -> None:
+        """Has a worker ready for the first piece of work. Raises ServiceError as `call` does."""
+        self._worker = self._ready_worker(None)
 
     def call(
         self,
@@ -138,7 +147,7 @@ class IsolatedProcess:
             with self._lock:
                 self._under_way = None
 
-    def _answer(self, worker: _Worker, limits: WorkLimits, serve: Callable[[Any], None] | None) -> tuple[str, Any]:
+    def _answer(self, worker: WorkerLink, limits: WorkLimits, serve: Callable[[Any], None] | None) -> tuple[str, Any]:
         """The worker's answer, or the error of what it asked for."""
         failure: LongtakeError | None = None
         remaining_seconds = limits.cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND
@@ -173,26 +182,28 @@ class IsolatedProcess:
 
     def close(self) -> None:
         self.close_worker()
+        self._close_host()
+
+    def _close_host(self) -> None:
         host, self._host = self._host, None
         if host:
             host.close()
 
-    def _ready_worker(self, module: str | None) -> _Worker:
+    def _ready_worker(self, module: str | None) -> WorkerLink:
         if self._worker and (module is None or module in self._worker.modules):
             return self._worker
         self.close_worker()
         for _ in range(2):
-            self._host = self._host or _Host(self._handler)
             try:
+                self._host = self._host or HostLink(self._handler, self._group)
                 if module is not None:
                     self._host.load(module)
                 return self._host.fork()
-            except OSError:  # somebody killed the host
-                self._host.close()
-                self._host = None
+            except OSError:  # somebody killed the host, or it cannot be started
+                self._close_host()
         raise ServiceError("This server cannot start a process to work on videos; try again later.")
 
-    def _lost(self, worker: _Worker, limits: WorkLimits) -> WorkLost:
+    def _lost(self, worker: WorkerLink, limits: WorkLimits) -> WorkLost:
         self._worker = None
         worker.kill()
         worker.close()
@@ -217,103 +228,3 @@ def _failure_of(serve: Callable[[Any], None] | None, what: Any) -> LongtakeError
             "cache_dir."
         )
     return None
-
-
-class _Worker:
-    """Our end of a worker."""
-
-    def __init__(self, pid: int, connection: Connection, modules: frozenset[str]) -> None:
-        self.pid = pid
-        self.modules = modules
-        """What its host had imported for it."""
-        self._process_fd = os.pidfd_open(pid)  # a number may come to mean another process
-        self._connection = connection
-
-    def send(self, request: Any, limits: WorkLimits, memory_fd: int | None) -> None:
-        self._connection.send((request, limits, memory_fd is not None))
-        if memory_fd is not None:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as ours:
-                socket.send_fds(ours, [b"m"], [memory_fd])
-
-    def receive(self, timeout_seconds: float) -> tuple[str, Any]:
-        if not self._connection.poll(timeout_seconds):
-            raise TimeoutError
-        answer: tuple[str, Any] = self._connection.recv()
-        return answer
-
-    def reply(self, *, is_served: bool) -> None:
-        self._connection.send(is_served)
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._process_fd, signal.SIGKILL)
-
-    def close(self) -> None:
-        os.close(self._process_fd)
-        self._connection.close()
-
-
-DONE, FAILED, ASKED = "done", "failed", "asked"
-"""What a worker says: its work's result, its error, or that it needs something first."""
-FORK, REAP, LOAD = b"f", b"r", b"l"
-NUMBER_BYTES = 8
-_HOST_TIMEOUT_SECONDS = 60.0
-"""It imports torch first, which took 6 s here, and torchcodec where it is asked for, 5 s."""
-_SECRETS = ("AWS_", "OTEL_")
-"""How variables begin that a worker has no business with."""
-
-
-class _Host:
-    """Our end of the process that forks workers."""
-
-    def __init__(self, handler: str) -> None:
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(_HOST_TIMEOUT_SECONDS)
-        self._modules: frozenset[str] = frozenset()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
-        # The handler's module lies where ours does, whatever folder this process works in.
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        # One worker, one core: and each thread that a library starts would take address space.
-        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "pipeline.worker_host", handler, str(theirs.fileno())]
-        with theirs:
-            self._process = subprocess.Popen(
-                command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
-
-    def load(self, module: str) -> None:
-        """Has it import `module`, once. Raises OSError when the host is gone, as it is when it cannot."""
-        if module in self._modules:
-            return
-        name = module.encode()
-        self._socket.sendall(LOAD + len(name).to_bytes(NUMBER_BYTES, "big") + name)
-        self._number()
-        self._modules |= {module}
-
-    def fork(self) -> _Worker:
-        """Raises OSError when the host is gone."""
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                socket.send_fds(self._socket, [FORK], [theirs.fileno()])
-            pid = self._number()
-            return _Worker(pid, Connection(ours.detach()), self._modules)
-
-    def reap(self, pid: int) -> int:
-        """The wait status of a worker that has died; 0 when the host is gone."""
-        try:
-            self._socket.sendall(REAP + pid.to_bytes(NUMBER_BYTES, "big"))
-            return self._number()
-        except OSError:
-            return 0
-
-    def close(self) -> None:
-        self._socket.close()  # at which the host ends
-        self._process.kill()
-        self._process.wait()
-
-    def _number(self) -> int:
-        received = self._socket.recv(NUMBER_BYTES, socket.MSG_WAITALL)
-        if len(received) < NUMBER_BYTES:
-            raise ConnectionResetError("the host of the workers is gone")
-        return int.from_bytes(received, "big")

@@ -1,4 +1,4 @@
-"""The other side of `isolation`, run as `python -m pipeline.worker_host`: the host, which forks, and its workers."""
+"""The other side of `isolation`, run as `python -m pipeline.worker_host`: a host, which forks, and its workers."""
 
 from __future__ import annotations
 
@@ -6,53 +6,132 @@ import ctypes
 import importlib
 import os
 import resource
+import selectors
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from pipeline.errors import LongtakeError
-from pipeline.isolation import ASKED, DONE, FAILED, FORK, LOAD, NUMBER_BYTES, REAP, Handler, WorkLimits
+from pipeline.isolation import Handler, WorkLimits
+from pipeline.worker_links import (
+    ASKED,
+    DONE,
+    FAILED,
+    FORK,
+    IMPORTED,
+    LOAD,
+    NOT_IMPORTED,
+    NUMBER_BYTES,
+    REAP,
+    is_same_user,
+)
 
 _PR_SET_PDEATHSIG = 1
 _MOST_LOG_BYTES = 1024**2
 """A worker writes to its log alone, and a file full of errors would write without end."""
+_FIRST_CLIENT_SECONDS = 60.0
+_COMMAND_SECONDS = 10.0
+"""A client sends a command at once; one that is stopped in the middle of it must not stop the others."""
 
 
-def _run_host(handler: str, commands: socket.socket) -> None:
-    """Forks, reaps and imports until our process closes its end."""
-    module, _, name = handler.partition(":")
-    make_handler: Callable[[], Handler] = getattr(importlib.import_module(module), name)
-    while True:
-        command, fds, _, _ = socket.recv_fds(commands, 1, 1)
-        if command == FORK:
-            pid = os.fork()
-            if not pid:
-                commands.close()
-                _run_worker(make_handler(), Connection(fds[0]))
-                os._exit(0)
-            os.close(fds[0])
-            commands.sendall(_bytes_of(pid))
-        elif command == REAP:
-            _, status = os.waitpid(_number(commands), 0)
-            commands.sendall(_bytes_of(status))
-        elif command == LOAD:
-            importlib.import_module(commands.recv(_number(commands), socket.MSG_WAITALL).decode())
-            commands.sendall(_bytes_of(0))
-        else:
+class _Host:
+    """Forks, reaps and imports for whoever is connected, until nobody is."""
+
+    def __init__(self, handler: str, listener: socket.socket) -> None:
+        module, _, name = handler.partition(":")
+        self._make_handler: Callable[[], Handler] = getattr(importlib.import_module(module), name)
+        self._listener = listener
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._workers: dict[socket.socket, set[int]] = {}
+
+    def run(self) -> None:
+        timeout_seconds: float | None = _FIRST_CLIENT_SECONDS
+        while ready := self._selector.select(timeout_seconds):
+            for key, _ in ready:
+                if key.fileobj is self._listener:
+                    self._welcome()
+                elif isinstance(key.fileobj, socket.socket):
+                    self._serve(key.fileobj)
+            timeout_seconds = None if self._workers else 0.0  # whoever has come meanwhile is still let in
+
+    def _welcome(self) -> None:
+        client, _ = self._listener.accept()
+        if not is_same_user(client):
+            client.close()
             return
+        client.settimeout(_COMMAND_SECONDS)
+        self._workers[client] = set()
+        self._selector.register(client, selectors.EVENT_READ)
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            command, fds, _, _ = socket.recv_fds(client, 1, 1)
+            if command == FORK and fds:
+                answer = self._fork(client, fds[0])
+            elif command == REAP:
+                answer = self._reap(client, _number(client))
+            elif command == LOAD:
+                answer = _load(client.recv(_number(client), socket.MSG_WAITALL).decode())
+            else:
+                raise EOFError
+            client.sendall(answer.to_bytes(NUMBER_BYTES, "big"))
+        except (EOFError, OSError):
+            self._part_with(client)
+
+    def _fork(self, client: socket.socket, fd: int) -> int:
+        pid = os.fork()
+        if not pid:
+            self._become_worker(fd)
+        os.close(fd)
+        self._workers[client].add(pid)
+        return pid
+
+    def _become_worker(self, fd: int) -> None:
+        status = 0
+        try:
+            self._selector.close()
+            for other in (self._listener, *self._workers):
+                other.close()
+            _run_worker(self._make_handler(), Connection(fd))
+        except BaseException:
+            traceback.print_exc()
+            status = 1
+        os._exit(status)
+
+    def _reap(self, client: socket.socket, pid: int) -> int:
+        if pid not in self._workers[client]:
+            return 0
+        self._workers[client].remove(pid)
+        return os.waitpid(pid, 0)[1]
+
+    def _part_with(self, client: socket.socket) -> None:
+        self._selector.unregister(client)
+        client.close()
+        for pid in self._workers.pop(client):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
-def _number(commands: socket.socket) -> int:
-    return int.from_bytes(commands.recv(NUMBER_BYTES, socket.MSG_WAITALL), "big")
+def _load(module: str) -> int:
+    try:
+        importlib.import_module(module)
+    except Exception:
+        traceback.print_exc()
+        return NOT_IMPORTED
+    return IMPORTED
 
 
-def _bytes_of(number: int) -> bytes:
-    return number.to_bytes(NUMBER_BYTES, "big")
+def _number(client: socket.socket) -> int:
+    return int.from_bytes(client.recv(NUMBER_BYTES, socket.MSG_WAITALL), "big")
 
 
 def _run_worker(handler: Handler, connection: Connection) -> None:
@@ -112,5 +191,18 @@ def _address_space_bytes() -> int:
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
+def main() -> None:
+    """Comes back as soon as it listens: whoever started it waits for that, and the host goes on without a parent."""
+    handler, name = sys.argv[1:]
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(f"\0{name}")
+        except OSError:
+            return  # another one was quicker
+        listener.listen()
+        if not os.fork():
+            _Host(handler, listener).run()
+
+
 if __name__ == "__main__":
-    _run_host(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
+    main()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import pytest
 
 from tests.clips import BrokenFiles, ClipFolder
+from tests.worker_hosts import TEST_RUN
 
 # A gate says the same twice, and cores are shared: the time one example takes means nothing.
 hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("gate")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _our_test_run() -> None:
+    """All that a test starts inherits it."""
+    os.environ[TEST_RUN] = str(os.getpid())
 
 
 @pytest.fixture(scope="session")

@@ -53,9 +53,9 @@ class DecodeRequest:
     """Of all frames in the shared memory."""
 
 
-def decoding_process() -> IsolatedProcess:
-    """One for each core that decodes."""
-    return IsolatedProcess("pipeline.decoding.worker:DecodeWorker")
+def decoding_process(group: str | None = None) -> IsolatedProcess:
+    """One for each core that decodes. Those of one group share what they import."""
+    return IsolatedProcess("pipeline.decoding.worker:DecodeWorker", group)
 
 
 class IsolatedBackends:

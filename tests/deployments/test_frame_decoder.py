@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from pipeline.sources import VideoLibrary
 from pipeline.types import ChunkPlan, LocalVideo
 from tests.clips import ClipFolder
 from tests.pipeline.test_decoding import SMALL, decoded, planned
+from tests.worker_hosts import forked_workers
 
 SOURCE = LocalVideo("h264.mp4")
 
@@ -30,9 +32,17 @@ def settings(clips: ClipFolder) -> SourceSettings:
     return SourceSettings(media_roots=(clips.path("h264").parent,))
 
 
+class FakeNode:
+    """A node of Ray's."""
+
+    def get_node_id(self) -> str:
+        return f"node of {os.getpid()}"
+
+
 @pytest.fixture
 def decoder(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrameDecoder]:
     monkeypatch.setattr(ray, "get_gpu_ids", list)
+    monkeypatch.setattr(ray, "get_runtime_context", FakeNode)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # as it sets it for its own process; undone afterwards
     decoder = FrameDecoder(settings, DecodingSettings())
     yield decoder
@@ -48,8 +58,7 @@ def plan_of(path: Path, settings: SourceSettings, size_px: int = 64, seconds: fl
 
 def workers() -> list[int]:
     """The processes that decode, below their hosts."""
-    hosts = [child for child in psutil.Process().children() if "pipeline.worker_host" in " ".join(child.cmdline())]
-    return [worker.pid for host in hosts for worker in host.children()]
+    return [worker.pid for worker in forked_workers("DecodeWorker")]
 
 
 def test_it_gives_the_planned_frames(decoder: FrameDecoder, settings: SourceSettings, clips: ClipFolder) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import psutil
 
+from tests.worker_hosts import forked_workers
+
 
 def replicas(deployment: str) -> list[psutil.Process]:
     """The processes of a deployment's replicas."""
@@ -20,8 +22,7 @@ def serve_proxies() -> list[psutil.Process]:
 
 def decoding_workers() -> list[psutil.Process]:
     """The processes in which replicas of FrameDecoder let FFmpeg work."""
-    hosts = [host for replica in replicas("FrameDecoder") for host in replica.children()]
-    return [worker for host in hosts for worker in host.children()]
+    return forked_workers("DecodeWorker")
 
 
 def engine_core() -> psutil.Process:

@@ -64,7 +64,7 @@ def test_a_death_is_the_files_error(
     worker: str, message: str, clips: ClipFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(isolated_probing, "_LEAST_CPU_SECONDS", 0.5)
-    monkeypatch.setattr(isolated_probing, "IsolatedProcess", lambda _: IsolatedProcess(f"{__name__}:{worker}"))
+    monkeypatch.setattr(isolated_probing, "IsolatedProcess", lambda *_: IsolatedProcess(f"{__name__}:{worker}"))
     isolated = IsolatedProbe()
     with pytest.raises(UnreadableVideo, match=message):
         isolated(clips.path("h264"), size_bytes=1, fingerprint="bytes", limits=VideoLimits())

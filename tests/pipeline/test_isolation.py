@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from typing import Any, ClassVar
 
 import psutil
@@ -17,6 +20,7 @@ import pytest
 
 from pipeline.errors import DecodeFailed, ServiceError, SourceUnavailable
 from pipeline.isolation import Ask, GivenUp, IsolatedProcess, WorkAborted, WorkCrashed, WorkLimits, WorkLost
+from tests.worker_hosts import worker_hosts
 
 LIMITS = WorkLimits(cpu_seconds=5, memory_bytes=200 * 1024**2)
 
@@ -234,10 +238,7 @@ def test_a_module_that_cannot_be_imported_is_an_error_and_not_the_end(process: I
 def test_a_lost_host_is_replaced(process: IsolatedProcess) -> None:
     _, worker = process.call(("count", None), LIMITS)
     psutil.Process(worker).parent().kill()  # type: ignore[union-attr]
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(worker) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not psutil.pid_exists(worker), "a worker outlived its host"
+    _wait_for(lambda: not psutil.pid_exists(worker), "a worker outlived its host")
     with pytest.raises(WorkCrashed):
         process.call(("count", None), LIMITS)
     assert process.call(("count", None), LIMITS)[0] == 1
@@ -251,8 +252,53 @@ def test_nothing_is_left_behind(process: IsolatedProcess) -> None:
         with pytest.raises(WorkCrashed):
             process.call(("exit", 1), LIMITS)
     process.close()
-    assert not [child for child in us.children(recursive=True) if "worker_host" in " ".join(child.cmdline())]
     assert us.num_fds() <= before
+    _wait_for(lambda: not worker_hosts("test_isolation"), "a host outlived its last client")
+
+
+def test_those_of_a_group_share_a_host_and_nothing_else() -> None:
+    first, second, other = (IsolatedProcess(f"{__name__}:FakeWorker", group) for group in ("a", "a", "b"))
+    with closing(first), closing(second), closing(other):
+        (_, host, worker), (_, same_host, its_worker), (_, other_host, _) = (
+            process.call(("has", "sys"), LIMITS) for process in (first, second, other)
+        )
+        assert host == same_host != other_host
+        assert worker != its_worker
+        with pytest.raises(WorkCrashed):
+            first.call(("die", signal.SIGSEGV), LIMITS)
+        first.close()
+        assert second.call(("has", "sys"), LIMITS) == (True, host, its_worker)
+        assert first.call(("has", "sys"), LIMITS)[1] == host  # it may be used again
+    _wait_for(lambda: not psutil.pid_exists(host), "a host outlived its last client")
+
+
+def test_many_may_begin_at_once() -> None:
+    """None of them finds a host, and each starts one."""
+    processes = [IsolatedProcess(f"{__name__}:FakeWorker", "crowd") for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda process: process.call(("has", "sys"), LIMITS), processes))
+    assert len({host for _, host, _ in found}) == 1
+    assert len({worker for _, _, worker in found}) == 8
+    for process in processes:
+        process.close()
+
+
+def test_clients_that_say_nothing_or_nonsense_hold_nobody_up() -> None:
+    process = IsolatedProcess(f"{__name__}:FakeWorker")
+    with closing(process):
+        _, host, _ = process.call(("has", "sys"), LIMITS)
+        name = psutil.Process(host).cmdline()[-1]
+        with socket.socket(socket.AF_UNIX) as idle:
+            idle.connect(f"\0{name}")
+            process.close_worker()
+            assert process.call(("count", None), LIMITS)[0] == 1
+        with socket.socket(socket.AF_UNIX) as rude:
+            rude.connect(f"\0{name}")
+            rude.sendall(b"what?")
+            with suppress(ConnectionResetError):
+                assert rude.recv(1) == b""
+        process.close_worker()
+        assert process.call(("has", "sys"), LIMITS)[1] == host
 
 
 def test_a_worker_dies_with_who_asked() -> None:
@@ -268,7 +314,11 @@ def test_a_worker_dies_with_who_asked() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     worker = int(found.stdout)
+    _wait_for(lambda: not psutil.pid_exists(worker), "a worker outlived who asked for its work")
+
+
+def _wait_for(condition: Callable[[], bool], what_else: str) -> None:
     deadline = time.monotonic() + 5
-    while psutil.pid_exists(worker) and time.monotonic() < deadline:
+    while not condition():
+        assert time.monotonic() < deadline, what_else
         time.sleep(0.01)
-    assert not psutil.pid_exists(worker)

@@ -20,6 +20,7 @@ from pipeline.isolated_probing import IsolatedProbe
 from pipeline.isolation import IsolatedProcess
 from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, DecodedFrames, FrameSampling, TokenBudget
 from tests.clips import X264, ffmpeg
+from tests.worker_hosts import forked_workers, worker_hosts
 
 MB = 1024**2
 MOST_PROCESS_MB = 800
@@ -93,9 +94,9 @@ def test_a_day_takes_little_more_memory_than_a_minute(suffix: str, stages: Stage
 
 
 def peaks_mb() -> dict[int, float]:
-    """The largest resident size so far of this process and of all below it, by pid."""
-    ours = psutil.Process()
-    return {process.pid: status_mb(process.pid, "VmHWM") for process in (ours, *ours.children(recursive=True))}
+    """The largest resident size so far of this process and of those that it has work for it, by pid."""
+    ours = (psutil.Process(), *worker_hosts(), *forked_workers())
+    return {process.pid: status_mb(process.pid, "VmHWM") for process in ours}
 
 
 def resident_mb(pid: int) -> float:
@@ -112,5 +113,5 @@ def name_of(pid: int) -> str:
     command = " ".join(process.cmdline())
     if "pipeline.worker_host" not in command:
         return "this process"
-    role = "worker" if process.ppid() != psutil.Process().pid else "host"
+    role = "host" if process in worker_hosts() else "worker"
     return f"{role} of {'ProbeWorker' if 'ProbeWorker' in command else 'DecodeWorker'}"
