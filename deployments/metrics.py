@@ -152,8 +152,9 @@ class AnalysisTally:
 
     def saw(self, event: AnalysisEvent) -> None:
         match event:
-            case ChunkDone(answer):
-                self._metrics._chunks.count(answer)
+            case ChunkDone(answer, is_recalled):
+                if not is_recalled:  # else it was counted when it was given
+                    self._metrics._chunks.count(answer)
                 if not self._has_chunk:
                     self._metrics._first_chunk_seconds.observe(self.seconds)
                 self._has_chunk = True

@@ -57,6 +57,10 @@ class _Run:
     new_answers: list[ChunkAnswer] = field(default_factory=list)
     """Those that were not found in the store."""
 
+    def done(self, answer: ChunkAnswer) -> ChunkDone:
+        is_new = any(answer is other for other in self.new_answers)
+        return ChunkDone(answer, is_recalled=not is_new and not answer.is_reused)
+
 
 @dataclass(frozen=True)
 class _Answer:
@@ -180,7 +184,7 @@ class Orchestrator:
             if isinstance(piece, str):
                 yield AnswerDelta(piece)
                 continue
-            yield ChunkDone(piece)
+            yield run.done(piece)
             yield Progress(1, 1)
             generation = piece.text and piece.text.generation
             answer = (
@@ -200,7 +204,7 @@ class Orchestrator:
             window=self._settings.chunks_in_flight,
         ):
             answers.append(chunk_answer)
-            yield ChunkDone(chunk_answer)
+            yield run.done(chunk_answer)
             yield Progress(len(answers), total)
         if len(run.new_answers) == total:
             self._rates.learn_overlap(answers, time.perf_counter() - begun)

@@ -124,6 +124,8 @@ class PlanReady:
 @dataclass(frozen=True)
 class ChunkDone:
     answer: ChunkAnswer
+    is_recalled: bool = False
+    """Whether an earlier run of the same analysis was given the answer, and has told of it."""
 
 
 @dataclass(frozen=True)

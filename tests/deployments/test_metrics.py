@@ -74,6 +74,13 @@ def test_an_analysis_of_two_chunks(kept: FakeMetrics) -> None:
     assert kept.value("longtake_analyses_under_way") == 0
 
 
+def test_what_a_run_before_counted_is_not_counted_again(kept: FakeMetrics) -> None:
+    run(AnalysisMetrics(), PlanReady(PLAN), ChunkDone(ANSWERED, is_recalled=True), done())
+    assert kept.value("longtake_chunks_total", outcome="answered") == 0
+    assert kept.value("longtake_stage_seconds_total", stage="inference") == 0
+    assert len(kept.observations("longtake_time_to_first_chunk_seconds")) == 1
+
+
 def test_frames_that_were_kept_are_not_decoded_again(kept: FakeMetrics) -> None:
     assert ANSWERED.text
     text = replace(ANSWERED.text, decode=ANSWERED.text.decode.reused())

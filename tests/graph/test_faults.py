@@ -14,6 +14,7 @@ import pytest
 from pipeline.visual_tokens import DEFAULT_MIN_PIXELS
 from tests.graph.films import film
 from tests.graph.processes import decoding_workers, engine_core, replicas, wait_until
+from tests.worker_hosts import worker_hosts
 
 IDLE_CPU_PERCENT = 25
 BODY = {
@@ -102,6 +103,7 @@ def _engine_is_idle() -> bool:
 
 def test_the_killed_are_replaced(client: httpx.Client) -> None:
     wait_until(lambda: len(replicas("FrameDecoder")) >= 2, timeout_seconds=60, what="two decoders")
+    assert len(worker_hosts("DecodeWorker")) == 1  # they share what it imports
     assert client.get("/health/ready").json() == {"status": "ready", "model": "longtake-demo"}
     assert client.get("/health/live").json() == {"status": "live"}
 

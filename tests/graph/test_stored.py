@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,41 @@ def test_a_cancelled_one_stops_within_a_second(client: httpx.Client, media: Path
     assert get(client, analysis_id)["progress"]["chunks_done"] == done
 
 
+async def test_200_listeners_hear_all_of_it_in_order(client: httpx.Client, server: str) -> None:
+    """Each on a socket of its own; some come when half of it is told, some have heard the beginning before."""
+    analysis_id = ask(client, **fresh())
+    unbounded = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=server, timeout=120, limits=unbounded, trust_env=False) as http:
+        listeners = [asyncio.ensure_future(_heard(http, analysis_id, after=0)) for _ in range(150)]
+        await asyncio.to_thread(_wait_for_chunks, client, analysis_id, 5)
+        listeners += [asyncio.ensure_future(_heard(http, analysis_id, after=0)) for _ in range(25)]
+        listeners += [asyncio.ensure_future(_heard(http, analysis_id, after=3)) for _ in range(25)]
+        heard = await asyncio.gather(*listeners)
+    (first, *_), late = heard, heard[175:]
+    numbers = [int(line.removeprefix("id: ")) for line in first if line.startswith("id: ")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    names = [line.removeprefix("event: ") for line in first if line.startswith("event: ")]
+    num_chunks = get(client, analysis_id)["progress"]["num_chunks"]
+    assert (names[0], names[-1], names.count("chunk")) == ("plan", "answer", num_chunks)
+    assert all(lines == first for lines in heard[:175])
+    rest = first[first.index("id: 4") :]
+    assert all(lines == rest for lines in late)
+
+
+async def _heard(http: httpx.AsyncClient, analysis_id: str, after: int) -> list[str]:
+    """The lines of a listener's stream, but for those that only keep it open."""
+    headers = {"Last-Event-ID": str(after)} if after else {}
+    async with http.stream("GET", f"/v1/analyses/{analysis_id}/events", headers=headers) as response:
+        assert response.status_code == 200
+        return [line async for line in response.aiter_lines() if line and not line.startswith(":")]
+
+
+def _wait_for_chunks(client: httpx.Client, analysis_id: str, num_chunks: int) -> None:
+    wait_until(
+        lambda: get(client, analysis_id)["progress"]["chunks_done"] >= num_chunks, timeout_seconds=60, what="chunks"
+    )
+
+
 def _kill(name: str) -> None:
     for replica in replicas(name):
         replica.kill()
@@ -94,7 +130,7 @@ def test_processes_are_lost_in_the_middle(client: httpx.Client, lost: tuple[str,
     salt = fresh()
     expected = client.post("/v1/analyses", json=BODY | fresh()).json()
     analysis_id = ask(client, **salt)
-    wait_until(lambda: get(client, analysis_id)["progress"]["chunks_done"] >= 3, timeout_seconds=60, what="chunks")
+    _wait_for_chunks(client, analysis_id, 3)
     for name in lost:
         _kill(name)
     wait_until(lambda: _answers(client), timeout_seconds=60, what="an Ingress")

@@ -10,12 +10,15 @@ import os
 import random
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from tests.postgresql import new_database
 from tests.services.whole_server import WholeServer
 from tools.demo_model.scenes import Split, random_film, write_film
 
@@ -83,31 +86,39 @@ def events(http: httpx.Client, analysis_id: str) -> list[tuple[int, str]]:
     return list(zip(numbers, names, strict=True))
 
 
-def kept_answers(folder: Path, analysis_id: str) -> dict[int, float]:
+def kept_answers(database: Path | str, analysis_id: str) -> dict[int, float]:
     """The chunks that were answered when the server was killed, and how long each took."""
-    with sqlite3.connect(folder / "data" / "longtake.db") as connection:
-        rows = connection.execute("SELECT answer FROM chunk_answers WHERE analysis_id = ?", [analysis_id]).fetchall()
+    select = "SELECT answer FROM chunk_answers WHERE analysis_id = "
+    rows: Sequence[tuple[Any, ...]]
+    if isinstance(database, Path):
+        with sqlite3.connect(database) as sqlite:
+            rows = sqlite.execute(f"{select}?", [analysis_id]).fetchall()
+    else:
+        with psycopg.connect(database) as postgresql:
+            rows = postgresql.execute(f"{select}%s", [analysis_id]).fetchall()
     answers = [json.loads(answer) for (answer,) in rows]
     return {answer["chunk_index"]: answer["processing_seconds"] for answer in answers}
 
 
-def test_kills_at_random_moments(folder: Path) -> None:
+@pytest.mark.parametrize(("store", "num_kills"), [("sqlite", NUM_KILLS), ("postgresql", 1)])
+def test_kills_at_random_moments(store: str, num_kills: int, folder: Path, request: pytest.FixtureRequest) -> None:
     rng = random.Random(6)
-    server = WholeServer(folder)
+    url = new_database(request.getfixturevalue("postgresql")) if store == "postgresql" else None
+    server = WholeServer(folder, url)
     try:
         with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
             undisturbed = until_ended(http, ask(http, "undisturbed"))
         expected = told(undisturbed["result"])
         num_chunks = undisturbed["progress"]["num_chunks"]
         assert num_chunks >= NUM_CHUNKS  # chunks start at key frames
-        for turn in range(NUM_KILLS):
+        for turn in range(num_kills):
             with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
                 asked = ask(http, f"kill {turn}")
                 until_some_are_done(http, asked, rng.randrange(num_chunks))
                 time.sleep(rng.uniform(0, 0.3))
                 server.kill()
-            kept = kept_answers(folder, asked)
-            server = WholeServer(folder)
+            kept = kept_answers(url or folder / "data" / "longtake.db", asked)
+            server = WholeServer(folder, url)
             with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as http:
                 after = until_ended(http, asked)
                 heard = events(http, asked)

@@ -1,6 +1,7 @@
 """The whole server in a process tree of its own, which can be killed at one blow.
 
-`python -m tests.services.whole_server FOLDER` serves the films in FOLDER/media and keeps its state in FOLDER/data.
+`python -m tests.services.whole_server FOLDER [URL]` serves the films in FOLDER/media, and keeps its state in
+FOLDER/data or in the database at URL.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -26,12 +28,12 @@ START_SECONDS = 280
 class WholeServer:
     """Started when it is made; `kill` leaves nothing of it but what it stored."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store_url: str | None = None) -> None:
         # Ray's sockets lie below it, and their paths have at most 107 bytes: pytest's folders are too deep.
         self._temp_dir = tempfile.mkdtemp(prefix="lt-")
         self._log = (folder / "server.log").open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, str(folder)],
+            [sys.executable, "-m", __spec__.name, str(folder), *filter(None, [store_url])],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -60,7 +62,7 @@ class WholeServer:
         shutil.rmtree(self._temp_dir, ignore_errors=True)
 
 
-def _serve(folder: Path) -> None:
+def _serve(folder: Path, store: dict[str, Any]) -> None:
     from deployments.embedded import embedded_server
 
     args = {
@@ -69,7 +71,7 @@ def _serve(folder: Path) -> None:
             "upload_store": str(folder / "uploads"),
             "cache_dir": str(folder / "cache"),
         },
-        "store": {"data_dir": str(folder / "data"), "lease_seconds": 5},
+        "store": store | {"lease_seconds": 5},
     }
     with embedded_server(args) as url:
         print(READY + url, flush=True)
@@ -78,4 +80,5 @@ def _serve(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    folder, *store_urls = sys.argv[1:]
+    _serve(Path(folder), {"url": store_urls[0]} if store_urls else {"data_dir": f"{folder}/data"})

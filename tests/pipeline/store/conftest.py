@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from pydantic import SecretStr
 
 from pipeline.config import StoreSettings
 from pipeline.store import AnalysisStore, open_store
-
-_names = itertools.count()
+from tests.postgresql import new_database
 
 
 class FakeClock:
@@ -29,30 +24,14 @@ class FakeClock:
         return self.now
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a server, which ends with the tests."""
-    # Not below pytest's own folder, which is for its owner: run by root, the server runs as a user of its own.
-    folder = tempfile.mkdtemp(prefix="longtake-postgresql-")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its platformdirs
-        import pgserver
-    server = pgserver.get_server(folder, cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> StoreSettings:
     """Of a store that is empty."""
     settings = StoreSettings(data_dir=tmp_path, lease_seconds=10, keep_results_seconds=1000, max_queued=50)
     if request.param == "sqlite":
         return settings
-    url = request.getfixturevalue("postgresql")
-    name = f"test_{next(_names)}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-    return settings.model_copy(update={"url": SecretStr(url.replace("/postgres?", f"/{name}?"))})
+    url = new_database(request.getfixturevalue("postgresql"))
+    return settings.model_copy(update={"url": SecretStr(url)})
 
 
 @pytest.fixture
