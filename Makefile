@@ -36,6 +36,7 @@ test-slow: setup  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu and not services"
 
 test-services: setup  ## run the tests that need Chromium, PostgreSQL or another service of the machine
+	@command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 	$(BIN)/python -m pytest -m services
 
 truth: setup  ## measure how true the embedded model's answers are, on films it never saw
