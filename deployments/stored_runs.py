@@ -73,8 +73,10 @@ class StoredRuns:
         try:
             while True:
                 await self._tick()
+                # Not wait_for: Python 3.11's forgets a cancellation that comes together with what it waits for.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), TICK_SECONDS)
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._woken.wait()
                 self._woken.clear()
         finally:
             await self._stop(list(self._running))

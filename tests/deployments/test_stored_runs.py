@@ -117,6 +117,19 @@ async def test_the_same_question_again_takes_the_answers(store: AnalysisStore, o
     assert all(chunk["answer_reused"] for chunk in answer["chunk_results"])
 
 
+async def test_it_ends_also_when_it_is_woken_in_the_same_moment(
+    store: AnalysisStore, orchestrator: FakeOrchestrator
+) -> None:
+    runs = StoredRuns(store, orchestrator, SETTINGS, CHOICE)
+    task = asyncio.create_task(runs.run())
+    await asyncio.sleep(0.1)  # it waits for something to do
+    runs.wake()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=2)
+    assert task.cancelled()
+
+
 async def test_only_so_many_run_at_once(store: AnalysisStore, orchestrator: FakeOrchestrator) -> None:
     orchestrator.chunk_seconds = 0.05
     asked = [ask(store) for _ in range(5)]
