@@ -54,12 +54,12 @@ class _Run:
     plan: ChunkPlan
     max_model_len: int
     started: float
-    new_answers: list[ChunkAnswer] = field(default_factory=list)
-    """Those that were not found in the store."""
+    new_chunks: set[int] = field(default_factory=set)
+    """The indices of those whose answer was not found in the store."""
 
     def done(self, answer: ChunkAnswer) -> ChunkDone:
-        is_new = any(answer is other for other in self.new_answers)
-        return ChunkDone(answer, is_recalled=not is_new and not answer.is_reused)
+        is_found = answer.chunk_index not in self.new_chunks
+        return ChunkDone(answer, is_recalled=is_found and not answer.is_reused)
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Orchestrator:
             answers.append(chunk_answer)
             yield run.done(chunk_answer)
             yield Progress(len(answers), total)
-        if len(run.new_answers) == total:
+        if len(run.new_chunks) == total:
             self._rates.learn_overlap(answers, time.perf_counter() - begun)
         answers.sort(key=lambda chunk_answer: chunk_answer.chunk_index)
         answer = _Answer()
@@ -225,7 +225,7 @@ class Orchestrator:
         if kept is None:
             answer = await self._chunks.answer(run.job, run.plan, chunk, relay)
             await self._kept_answers.keep(run.job, run.plan, answer)
-            run.new_answers.append(answer)
+            run.new_chunks.add(chunk.index)
             self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
             return answer
         if relay is not None and kept.text is not None:

@@ -139,14 +139,17 @@ def _connected(handler: str, group: str) -> socket.socket:
             raise PermissionError("somebody else's process has the name of this one's host")
         command = [sys.executable, "-m", "pipeline.worker_host", handler, name]
         # It comes back when it listens, or when another one does.
-        subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            timeout=_HOST_TIMEOUT_SECONDS,
-            check=False,
-        )
+        try:
+            subprocess.run(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                timeout=_HOST_TIMEOUT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError("the host of the workers does not start") from error
     raise ConnectionRefusedError("the host of the workers does not start")
 
 
