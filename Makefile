@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export VLLM_NO_USAGE_STATS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 # Serve's proxy reads a request's body no faster than it is taken from there.
-export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH := deployments.body_flow:pace_proxy
+export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH := deployments.serving.body_flow:pace_proxy
 # Ray starts its workers at nice 15, where decoders starve beside ordinary processes: 26-33 s instead of 7-13 s.
 export RAY_worker_niceness := 0
 # SVT-AV1, in which some films are written, prints its settings on every start; errors alone will do.
@@ -60,10 +60,11 @@ bench-gpu: setup  ## measure the graph on a GPU, with Qwen3-VL-8B's shapes
 train-demo-model: setup  ## train the embedded model; goes on where it was stopped (hours on a CPU, minutes on a GPU)
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tools.demo_model.training
 
-check: setup  ## lint, formatting and types
+check: setup  ## lint, formatting, types and the rules of import
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: setup  ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix
@@ -76,5 +77,5 @@ requirements: setup  ## resolve requirements/*.in to exact versions again
 	@! grep -n '://' requirements/*.txt  # a pin with a URL holds on one machine only
 
 clean:  ## remove caches, logs and generated films; .venv, .uv and a training under way stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build/truth build/page build/screenshots build/*.mp4 dist *.egg-info .setup.log
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build/truth build/page build/screenshots build/*.mp4 dist *.egg-info .setup.log
 	find . \( -name .venv -o -name .uv -o -name .git \) -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -18,13 +18,13 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.chunking import plan_chunks
 from pipeline.config import DecodingSettings, VideoLimits
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
-from pipeline.probing import ProbedVideo, probe
+from pipeline.planning.chunking import plan_chunks
+from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
 from pipeline.types import Chunk, ChunkingRequest, DecodedFrames, FrameSampling, TokenBudget
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
+from pipeline.video.probing import ProbedVideo, probe
 
 Take = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
 Work = Callable[[Take], None]

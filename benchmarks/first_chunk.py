@@ -18,15 +18,20 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.footage import FOLDER, clips
-from pipeline.chunking import plan_chunks
 from pipeline.config import DecodingSettings, SourceSettings, VideoLimits
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
-from pipeline.isolated_probing import IsolatedProbe
-from pipeline.isolation import IsolatedProcess
+from pipeline.isolation.process import IsolatedProcess
+from pipeline.planning.chunking import plan_chunks
+from pipeline.planning.visual_tokens import (
+    DEFAULT_MAX_PIXELS,
+    DEFAULT_MIN_FRAMES,
+    DEFAULT_MIN_PIXELS,
+    DEFAULT_TOTAL_PIXELS,
+)
 from pipeline.sources import VideoLibrary
 from pipeline.types import ChunkingRequest, FrameSampling, HttpVideo, S3Video, TokenBudget, VideoSource
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_FRAMES, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
+from pipeline.video.isolated_probing import IsolatedProbe
 
 Protocol = Literal["HTTP", "S3"]
 PROTOCOLS: tuple[Protocol, ...] = ("HTTP", "S3")

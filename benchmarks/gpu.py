@@ -24,7 +24,7 @@ from benchmarks.footage import X264, Footage
 from benchmarks.gpu_limits import KV_BYTES_PER_TOKEN, Limits, Workload
 from benchmarks.large_model import write_model
 from benchmarks.servers import LongtakeServer, longtake_server
-from deployments.embedded import SERVE_CONFIG
+from deployments.serving.embedded_server import SERVE_CONFIG
 
 WORKLOADS = (
     Workload("10 s, about 9k tokens", 10.0, height_px=704, width_px=1280, completion_tokens=100),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.large_model import TEXT_SHAPE, VISION_SHAPE
-from pipeline.visual_tokens import PATCH_SIZE_PX, TEMPORAL_PATCH, frame_pair_tokens
+from pipeline.planning.visual_tokens import PATCH_SIZE_PX, TEMPORAL_PATCH, frame_pair_tokens
 
 TIME_TOKENS = 9
 """Around a pair of frames: two markers and, in Qwen's own tokenizer, seven tokens of a time."""

@@ -17,11 +17,11 @@ from benchmarks.measuring import cpu_seconds_of
 from benchmarks.servers import CHUNK_SECONDS, LongtakeServer
 from deployments.api.options import AnalysisOptions
 from deployments.config import AnalysisSettings, AppSettings
-from deployments.embedded import APPLICATION
 from deployments.model_choice import choose_model
+from deployments.serving.embedded_server import APPLICATION
 from pipeline.analysis import AnalysisJob
-from pipeline.prompting import chunk_prompt
-from pipeline.scheduling import run_windowed
+from pipeline.answers.prompting import chunk_prompt
+from pipeline.planning.scheduling import run_windowed
 from pipeline.types import Chunk, ChunkPlan, Prompt, StoredVideo, TokenBudget
 from tools.demo_model.language import LIST_PROMPT
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from deployments.config import AppSettings
 from deployments.model_choice import DEMO_MODEL, choose_model
-from pipeline.patches import prepared_chunk
+from pipeline.decoding.patches import prepared_chunk
 from pipeline.types import DecodedFrames, DecodeReport, Prompt
 
 NUM_FRAMES, HEIGHT_PX, WIDTH_PX = 200, 256, 448
@@ -41,7 +41,7 @@ def pixel_path(rounds: int) -> Callable[[], PixelPath]:
     import torch  # noqa: PLC0415
 
     from benchmarks.vllm_rendering import rendered, vllm_renderer  # noqa: PLC0415
-    from deployments.engine_inputs import EngineInputs  # noqa: PLC0415
+    from deployments.engine.inputs import EngineInputs  # noqa: PLC0415
 
     torch.set_num_threads(1)
     renderer = vllm_renderer(choice)

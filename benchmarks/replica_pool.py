@@ -10,14 +10,14 @@ import numpy as np
 from ray import serve
 
 from benchmarks.footage import FOLDER
-from deployments.embedded import embedded_ray
 from deployments.frame_decoder import FrameDecoder
-from pipeline.chunking import plan_chunks
+from deployments.serving.embedded_server import embedded_ray
 from pipeline.config import DecodingSettings, SourceSettings, VideoLimits
-from pipeline.probing import probe
+from pipeline.planning.chunking import plan_chunks
+from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
 from pipeline.sources import VideoLibrary
 from pipeline.types import ChunkingRequest, ChunkPlan, FrameSampling, LocalVideo, TokenBudget
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
+from pipeline.video.probing import probe
 
 NUM_CHUNKS = 100
 REQUESTS_PER_REPLICA = 2

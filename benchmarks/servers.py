@@ -21,8 +21,8 @@ import httpx
 from benchmarks.asking import FPS, Asked, ask_longtake, ask_vllm
 from benchmarks.footage import FOLDER
 from deployments.config import AppSettings
-from deployments.embedded import ServerFailed, embedded_server, free_port
 from deployments.model_choice import DEMO_DEFAULTS, DEMO_MODEL, ModelChoice, choose_model
+from deployments.serving.embedded_server import ServerFailed, embedded_server, free_port
 from longtake import Longtake
 from tools.demo_model.language import LIST_PROMPT
 

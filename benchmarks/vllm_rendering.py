@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deployments.model_choice import ModelChoice
-from pipeline.patches import CLOCK_TICKS_PER_SECOND
+from pipeline.decoding.patches import CLOCK_TICKS_PER_SECOND
 from pipeline.types import DecodedFrames, Prompt
 
 

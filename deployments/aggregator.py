@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ray.serve.handle import DeploymentHandle
 
-from deployments.calls import end_of
-from pipeline.aggregation import Merged, MergeTask, merge_groups
+from deployments.serving.text_relay import end_of
+from pipeline.answers.merging import Merged, MergeTask, merge_groups
 from pipeline.types import NO_TRAIL, Generation, TextDelta, TokenSampling, TokenUsage, Trail, Turn
 
 

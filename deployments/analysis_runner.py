@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 from ray.serve.handle import DeploymentHandle
 
 from deployments.config import AppSettings
+from deployments.jobs.stored_runs import StoredRuns
+from deployments.jobs.upkeep import StoreUpkeep
+from deployments.jobs.webhook_sender import WebhookSender
 from deployments.model_choice import ModelChoice
-from deployments.store_upkeep import StoreUpkeep
-from deployments.stored_runs import StoredRuns
-from deployments.webhook_sender import WebhookSender
 from pipeline.analysis import AnalysisEvent, AnalysisJob
 from pipeline.sources import open_upload_store
 from pipeline.store import open_store

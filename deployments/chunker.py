@@ -3,14 +3,14 @@
 import asyncio
 from collections import OrderedDict
 
-from deployments.metrics import SourceMetrics
-from deployments.tracing import stage
-from pipeline.chunking import plan_chunks
+from deployments.telemetry.metrics import SourceMetrics
+from deployments.telemetry.tracing import stage
 from pipeline.config import SourceSettings, VideoLimits
-from pipeline.isolated_probing import IsolatedProbe
-from pipeline.probing import ProbedVideo
+from pipeline.planning.chunking import plan_chunks
 from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, ChunkingRequest, ChunkPlan, TokenBudget, Trail, VideoSource
+from pipeline.video.isolated_probing import IsolatedProbe
+from pipeline.video.probing import ProbedVideo
 
 PROBED_VIDEOS_KEPT = 32
 """A probed video is 24 bytes a frame: 8 MB for three hours at 30 frames per second."""

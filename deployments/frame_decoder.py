@@ -8,14 +8,14 @@ from contextlib import closing
 
 import ray
 
-from deployments.metrics import DecoderMetrics, SourceMetrics
-from deployments.tracing import stage
+from deployments.telemetry.metrics import DecoderMetrics, SourceMetrics
+from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
+from pipeline.decoding.patches import prepared_chunk
 from pipeline.errors import ServiceError
-from pipeline.isolation import GivenUp
-from pipeline.patches import prepared_chunk
+from pipeline.isolation.process import GivenUp
 from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
 

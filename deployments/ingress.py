@@ -14,14 +14,14 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.api import estimates, files, health, native, openai, resumable, runpod, stored
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
-from deployments.api.errors import add_error_handlers
 from deployments.api.event_feeds import EventFeeds
 from deployments.api.page import add_page
 from deployments.api.request_spans import RequestSpans, begun_trail
 from deployments.api.service import Service
-from deployments.body_flow import PacedBodies, tell_unless_paced
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
+from deployments.serving.body_flow import PacedBodies, tell_unless_paced
+from deployments.wire.errors import add_error_handlers
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import open_store

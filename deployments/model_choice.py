@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deployments.config import AUTO_MODEL, AppSettings
+from pipeline.decoding.patches import MOST_SEGMENTS
 from pipeline.errors import UnknownModel
-from pipeline.patches import MOST_SEGMENTS
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
+from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
 GPU_MODEL = "Qwen/Qwen3-VL-8B-Instruct-FP8"
 DEMO_MODEL = Path(__file__).resolve().parent.parent / "models" / "demo"
@@ -188,7 +188,7 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
         # vLLM's own default, which this rests on: a second question finds the chunk's tokens there.
         "enable_prefix_caching": True,
-        # Who asked first goes first, and merges go before new chunks (pipeline.scheduling.engine_priority).
+        # Who asked first goes first, and merges go before new chunks (pipeline.planning.scheduling.engine_priority).
         "scheduling_policy": "priority",
         # Without it a model that is not sure of itself writes blanks for ever.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},

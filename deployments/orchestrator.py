@@ -10,14 +10,14 @@ from functools import partial
 import ray
 from ray.serve.handle import DeploymentHandle
 
-from deployments.calls import TextRelay, deadline, relay_through, relayed, with_retries
-from deployments.chunk_calls import ChunkCalls
+from deployments.chunks.chunk_calls import ChunkCalls
+from deployments.chunks.kept_answers import KeptAnswers
 from deployments.config import AnalysisSettings
-from deployments.kept_answers import KeptAnswers
 from deployments.model_choice import ModelChoice
-from deployments.tracing import stage
-from deployments.watching import AnalysisWatch
-from pipeline.aggregation import Merged, MergeTask
+from deployments.serving.calls import deadline, with_retries
+from deployments.serving.text_relay import TextRelay, relay_through, relayed
+from deployments.telemetry.tracing import stage
+from deployments.telemetry.watching import AnalysisWatch
 from pipeline.analysis import (
     AnalysisDone,
     AnalysisEvent,
@@ -28,16 +28,17 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
-from pipeline.citations import cited, unsupported_notice
+from pipeline.answers.citations import cited, unsupported_notice
+from pipeline.answers.coverage import cut_off_notice, measure_coverage, planned_coverage
+from pipeline.answers.merging import Merged, MergeTask
+from pipeline.answers.prompting import PART_TOKENS, text_token_bound
+from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.config import StoreSettings
-from pipeline.coverage import cut_off_notice, measure_coverage, planned_coverage
 from pipeline.errors import EngineBusy, LongtakeError
-from pipeline.prompting import PART_TOKENS, text_token_bound
-from pipeline.rates import MeasuredRates, workload
-from pipeline.scheduling import run_windowed
+from pipeline.planning.scheduling import run_windowed
+from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from pipeline.store import open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
-from pipeline.visual_tokens import TEMPORAL_PATCH
 
 logger = logging.getLogger("ray.serve")
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from deployments.calls import end_of
 from deployments.model_choice import ModelChoice
-from deployments.tracing import stage
+from deployments.serving.text_relay import end_of
+from deployments.telemetry.tracing import stage
 from pipeline.errors import EngineDied
 from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Trail, Turn
 
@@ -31,7 +31,7 @@ class VisionLanguageModel:
         # (docs/architecture.md). Read once, when torch is imported.
         os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
         # vLLM takes 13 s to import, and the graph can be built and tested where it is not installed.
-        from deployments.engine import Engine  # noqa: PLC0415
+        from deployments.engine.engine import Engine  # noqa: PLC0415
 
         self._engine = Engine(choice.engine_args, choice.lora_adapters, reports_to_ray=True)
         self._under_way = 0

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deployments.api.errors import STATUS
 from deployments.api.native import AnalysisRequest
 from deployments.config import AnalysisSettings, AppSettings
+from deployments.wire.errors import STATUS
 from pipeline.config import DecodingSettings, SourceSettings, StoreSettings, VideoLimits
-from tests.deployments.fake_metrics import all_metrics
+from tests.deployments.telemetry.fake_metrics import all_metrics
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 TABLE_NAMES = set(re.findall(r"`([\w.]+)`", README))

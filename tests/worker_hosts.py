@@ -1,4 +1,4 @@
-"""The processes that `pipeline.isolation` starts. Hosts are nobody's children: they are known by a variable."""
+"""The processes that `pipeline.isolation.process` starts. Hosts are nobody's children: they are known by a variable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _of_this_run(handler: str) -> dict[int, psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             command = " ".join(process.cmdline())
-            is_ours = "pipeline.worker_host" in command and process.environ().get(TEST_RUN) == os.environ[TEST_RUN]
+            is_ours = "pipeline.isolation.host" in command and process.environ().get(TEST_RUN) == os.environ[TEST_RUN]
             if is_ours and handler in command:
                 found[process.pid] = process
     return found

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from deployments.embedded import embedded_server
 from deployments.model_choice import DEMO_MODEL
+from deployments.serving.embedded_server import embedded_server
 from longtake import AnalysisOptions, Longtake, ServerEvent
 from tools.demo_model.language import LIST_PROMPT, heard
 from tools.demo_model.scenes import Film, Split, random_film

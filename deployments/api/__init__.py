@@ -1,1 +1,1 @@
-"""The HTTP dialects that Longtake speaks, one file each."""
+"""HTTP routes, one file per dialect."""

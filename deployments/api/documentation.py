@@ -7,18 +7,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from deployments.wire.errors import ErrorBody
+
 _REFERENCE = "#/components/schemas/{model}"
-
-
-class ErrorDetail(BaseModel):
-    type: str
-    message: str
-    """What was got, what is allowed and what to do."""
-    param: str | None
-
-
-class ErrorBody(BaseModel):
-    error: ErrorDetail
 
 
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 
 from deployments.api.documentation import json_or_form_body
 from deployments.api.native import VideoRequest, read_request
-from deployments.api.schemas import PlanBody, Schema
 from deployments.api.service import ServiceDependency
+from deployments.wire.result_bodies import PlanBody, Schema
 from pipeline.analysis import Estimate, ExpectedSeconds
 from pipeline.types import Prompt
 

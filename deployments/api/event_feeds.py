@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from deployments.api.streaming import event
+from deployments.wire.event_stream import event
 from pipeline.errors import StoreFailed
 from pipeline.store import LAST_EVENTS, AnalysisStore, StoredEvent
 

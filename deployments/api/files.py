@@ -11,14 +11,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from deployments.api.bodies import FIELDS_BYTES, declared_bytes, is_multipart, read_form, uploaded_file
 from deployments.api.documentation import form_body
-from deployments.api.errors import invalid_request
 from deployments.api.ranges import asked_range
 from deployments.api.service import Service, ServiceDependency
+from deployments.wire.errors import invalid_request
+from deployments.wire.request_bodies import FIELDS_BYTES, declared_bytes, is_multipart, read_form, uploaded_file
 from pipeline.errors import InvalidRequest
-from pipeline.sniffing import SNIFF_BYTES, media_type
 from pipeline.sources import FilePage, StoredFile, check_room, page_of
+from pipeline.video.sniffing import SNIFF_BYTES, media_type
 
 router = APIRouter(tags=["files"])
 

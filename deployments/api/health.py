@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from deployments.api.errors import error_body
 from deployments.api.service import ServiceDependency
+from deployments.wire.errors import error_body
 from pipeline.errors import LongtakeError
 
 router = APIRouter(tags=["health"])

@@ -10,22 +10,22 @@ from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
 from starlette.datastructures import UploadFile
 
-from deployments.api.bodies import is_multipart, read_form, read_json, uploaded_file
 from deployments.api.documentation import json_or_form_body
-from deployments.api.errors import error_body, invalid_request
-from deployments.api.event_bodies import EventBodies
 from deployments.api.options import AnalysisOptions
-from deployments.api.schemas import AnalysisBody
 from deployments.api.service import Service, ServiceDependency, VideoInput
 from deployments.api.stored import (
     MAX_METADATA,
-    AnalysisObjectBody,
     AnalysisToStore,
     Metadata,
     WebhookBody,
     store_analysis,
 )
-from deployments.api.streaming import event, event_stream
+from deployments.wire.errors import error_body, invalid_request
+from deployments.wire.event_bodies import EventBodies
+from deployments.wire.event_stream import event, event_stream
+from deployments.wire.request_bodies import is_multipart, read_form, read_json, uploaded_file
+from deployments.wire.result_bodies import AnalysisBody
+from deployments.wire.stored_bodies import AnalysisObjectBody
 from pipeline.analysis import AnalysisDone, AnalysisEvent
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest

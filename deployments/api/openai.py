@@ -12,19 +12,19 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deployments.api.bodies import read_json
 from deployments.api.documentation import json_body
-from deployments.api.errors import error_body, error_response, invalid_request, plain_error
 from deployments.api.openai_messages import TAGS, Message, prompt_of, video_of
 from deployments.api.options import AnalysisOptions
-from deployments.api.schemas import AnalysisBody, UsageBody, written_tokens
 from deployments.api.service import Service, ServiceDependency, VideoInput
-from deployments.api.streaming import event, event_stream
+from deployments.wire.errors import error_body, error_response, invalid_request, plain_error
+from deployments.wire.event_stream import event, event_stream
+from deployments.wire.request_bodies import read_json
+from deployments.wire.result_bodies import AnalysisBody, UsageBody, written_tokens
 from pipeline import errors
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, AnswerDelta
+from pipeline.answers.prompting import clock
 from pipeline.errors import InvalidRequest
-from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
-from pipeline.prompting import clock
+from pipeline.video.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
 
 logger = logging.getLogger("ray.serve")
 

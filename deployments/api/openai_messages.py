@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from pipeline.answers.prompting import checked_prompt, follow_up
 from pipeline.errors import InvalidRequest
-from pipeline.prompting import checked_prompt, follow_up
 from pipeline.types import Exchange, Prompt
 
 _IMAGE_PREFIXES = ("data:image/jpeg;base64,", "data:image/jpg;base64,", "data:image/png;base64,")

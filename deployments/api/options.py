@@ -12,11 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from deployments.api.response_format import ResponseFormatBody
 from deployments.model_choice import ModelChoice, RequestDefaults
 from pipeline.analysis import AnalysisJob
+from pipeline.answers.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION, checked_prompt
 from pipeline.errors import InvalidRequest
-from pipeline.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
-from pipeline.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION, checked_prompt
-from pipeline.types import ChunkingRequest, FrameSampling, Prompt, StoredVideo, TokenSampling, VideoSource
-from pipeline.visual_tokens import (
+from pipeline.planning.visual_tokens import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_MIN_FRAMES,
     DEFAULT_TOTAL_PIXELS,
@@ -24,6 +22,8 @@ from pipeline.visual_tokens import (
     MAX_ASPECT_RATIO,
     MAX_FRAMES,
 )
+from pipeline.types import ChunkingRequest, FrameSampling, Prompt, StoredVideo, TokenSampling, VideoSource
+from pipeline.video.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
 
 DEFAULT_FPS = 2.0
 MAX_SIDE_PX = 8192

@@ -6,8 +6,8 @@ from uuid import uuid4
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.logs import current_trail
-from deployments.tracing import Stage, stage
+from deployments.telemetry.logs import current_trail
+from deployments.telemetry.tracing import Stage, stage
 from pipeline.types import Trail
 
 UNTRACED = ("/health/",)

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deployments.api.bodies import from_form
+from deployments.wire.request_bodies import from_form
 from pipeline.errors import InvalidRequest
 from pipeline.types import JsonFormat
 

@@ -14,9 +14,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
-from deployments.api.errors import error_response, plain_error
 from deployments.api.files import FileBody, expiry, validated_fields
 from deployments.api.service import ServiceDependency
+from deployments.wire.errors import error_response, plain_error
 from pipeline.errors import InvalidRequest, LongtakeError, UnsupportedMedia
 from pipeline.sources import Appender, ResumableUpload, ResumableUploads
 

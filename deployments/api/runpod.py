@@ -12,13 +12,13 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deployments.api.bodies import read_json
 from deployments.api.documentation import json_body
-from deployments.api.errors import error_response, invalid_request
 from deployments.api.native import AnalysisRequest, only_video, to_store
 from deployments.api.runpod_jobs import health_body, job_body, job_state, stream_items
 from deployments.api.service import Service, ServiceDependency
 from deployments.api.stored import keep_analysis
+from deployments.wire.errors import error_response, invalid_request
+from deployments.wire.request_bodies import read_json
 from pipeline.errors import InvalidRequest, LongtakeError
 from pipeline.store import AnalysisRecord, EventNames
 

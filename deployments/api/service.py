@@ -12,12 +12,11 @@ from fastapi import Depends
 from ray import serve
 
 from deployments.api.event_feeds import EventFeeds
-from deployments.calls import deadline
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
+from deployments.serving.calls import deadline
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.errors import InvalidRequest, LongtakeError
-from pipeline.frame_lists import DEFAULT_SAMPLE_FPS, frame_list_video
 from pipeline.sources import (
     REQUEST_PURPOSE,
     DataUrl,
@@ -30,6 +29,7 @@ from pipeline.sources import (
 )
 from pipeline.store import AnalysisStore
 from pipeline.types import LocalVideo, StoredVideo, VideoSource
+from pipeline.video.frame_lists import DEFAULT_SAMPLE_FPS, frame_list_video
 
 BLOCK_BYTES = 1024**2
 READY_TIMEOUT_SECONDS = 20.0

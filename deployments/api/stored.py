@@ -6,23 +6,27 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, BinaryIO, Literal, Self
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from deployments.api.bodies import from_form
-from deployments.api.documentation import ErrorDetail
-from deployments.api.schemas import AnalysisBody, ChunkResultBody, PlanBody, Schema
 from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency, VideoInput
-from deployments.api.streaming import event_stream
-from deployments.logs import current_trail
-from deployments.store_upkeep import delete_upload
+from deployments.telemetry.logs import current_trail
+from deployments.wire.event_stream import event_stream
+from deployments.wire.request_bodies import from_form
+from deployments.wire.stored_bodies import (
+    AnalysisListBody,
+    AnalysisObjectBody,
+    AnalysisSummaryBody,
+    DeletedAnalysisBody,
+    summary_of,
+)
 from pipeline.analysis import AnalysisJob
 from pipeline.config import StoreSettings
 from pipeline.errors import InvalidRequest
-from pipeline.sources import DataUrl, check_http_url, parse_video_url, public_name
+from pipeline.sources import DataUrl, check_http_url, delete_if_present, parse_video_url, public_name
 from pipeline.store import (
     AnalysisAbout,
     AnalysisRecord,
@@ -63,89 +67,6 @@ class WebhookFields(BaseModel):
 WebhookBody = Annotated[WebhookFields, BeforeValidator(from_form)]
 
 
-class ProgressBody(Schema):
-    chunks_done: int
-    num_chunks: int | None
-    """Once it is planned."""
-    merging: bool
-
-
-class AnalysisSummaryBody(Schema):
-    """A stored analysis, as lists have it. Times are Unix time in seconds."""
-
-    id: str
-    object: Literal["analysis"] = "analysis"
-    status: AnalysisStatus
-    created_at: int
-    updated_at: int
-    started_at: int | None
-    completed_at: int | None
-    expires_at: int | None
-    """When it is deleted; once it has ended."""
-    model: str
-    prompt: str
-    video: str
-    """What was asked about: a file's name or id, a path, or a URL without its query."""
-    file_id: str | None
-    progress: ProgressBody
-    error: ErrorDetail | None
-    """Why it failed."""
-    metadata: dict[str, str]
-
-    @classmethod
-    def fields_of(cls, record: AnalysisRecord, error: Mapping[str, Any] | None) -> dict[str, Any]:
-        return {
-            "id": record.analysis_id,
-            "status": record.status,
-            "created_at": int(record.created_at),
-            "updated_at": int(record.updated_at),
-            "started_at": _whole(record.started_at),
-            "completed_at": _whole(record.completed_at),
-            "expires_at": _whole(record.expires_at),
-            "model": record.model,
-            "prompt": record.about.prompt,
-            "video": record.about.video,
-            "file_id": record.about.file_id,
-            "progress": {
-                "chunks_done": record.chunks_done,
-                "num_chunks": record.num_chunks,
-                "merging": record.merging,
-            },
-            "error": error,
-            "metadata": dict(record.about.metadata),
-        }
-
-
-class AnalysisObjectBody(AnalysisSummaryBody):
-    """A stored analysis, and what came of it so far."""
-
-    plan: PlanBody | None
-    chunk_results: list[ChunkResultBody]
-    """Those that are there, in order of time."""
-    result: AnalysisBody | None
-    """Once it is completed: what a request that waits gets."""
-
-
-class AnalysisListBody(Schema):
-    object: Literal["list"] = "list"
-    data: list[AnalysisSummaryBody]
-    """Newest first."""
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-    @classmethod
-    def of(cls, data: list[AnalysisSummaryBody], *, has_more: bool) -> Self:
-        first_id, last_id = (data[0].id, data[-1].id) if data else (None, None)
-        return cls(data=data, first_id=first_id, last_id=last_id, has_more=has_more)
-
-
-class DeletedAnalysisBody(Schema):
-    id: str
-    object: Literal["analysis"] = "analysis"
-    deleted: Literal[True] = True
-
-
 @dataclass(frozen=True)
 class AnalysisToStore:
     """A request with `wait=false`."""
@@ -177,7 +98,7 @@ async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, ser
     async with AsyncExitStack() as undo:
         source, owned_file_id = await service.kept_source(asked.video)
         if owned_file_id:
-            undo.push_async_callback(asyncio.to_thread, delete_upload, service.uploads, owned_file_id)
+            undo.push_async_callback(asyncio.to_thread, delete_if_present, service.uploads, owned_file_id)
         # Its run goes on below this request's span, in whichever process and after however many restarts.
         job = replace(asked.job(source), trail=Trail(traceparent=current_trail().traceparent))
         new = NewAnalysis(
@@ -242,7 +163,7 @@ async def end_analysis(analysis_id: str, service: ServiceDependency) -> Analysis
     if record.is_finished:
         owned_file_id = await asyncio.to_thread(analyses.delete, analysis_id)
         if owned_file_id:
-            await asyncio.to_thread(delete_upload, service.uploads, owned_file_id)
+            await asyncio.to_thread(delete_if_present, service.uploads, owned_file_id)
         return DeletedAnalysisBody(id=analysis_id)
     # One that ends by itself in this moment is not deleted: its result is there, and was not meant.
     await asyncio.to_thread(analyses.cancel, analysis_id)
@@ -270,15 +191,6 @@ async def _object(record: AnalysisRecord, service: Service) -> AnalysisObjectBod
 
 def _summaries_of(records: Sequence[AnalysisRecord], store: AnalysisStore) -> list[AnalysisSummaryBody]:
     return [summary_of(record, store) for record in records]
-
-
-def summary_of(record: AnalysisRecord, store: AnalysisStore) -> AnalysisSummaryBody:
-    """Raises StoreFailed."""
-    error = None
-    if record.status == AnalysisStatus.FAILED:
-        events = store.analyses.events(record.analysis_id, names=(EventNames.ERROR,))
-        error = next((json.loads(event.body)["error"] for event in events), None)
-    return AnalysisSummaryBody.model_validate(AnalysisSummaryBody.fields_of(record, error))
 
 
 def _check_webhook(url: str, settings: StoreSettings) -> None:
@@ -336,7 +248,3 @@ def _shown(video: VideoInput) -> str:
         case DataUrl():
             return "a list of images" if parsed.is_frame_list else "a data: URL"
     return video.url
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds)

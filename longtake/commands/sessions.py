@@ -73,7 +73,7 @@ def own_server(model: str | None, folders: Sequence[str], console: Console) -> I
             f"The server's packages are not installed here ({', '.join(missing)}). Give the address of a server by "
             "--server or LONGTAKE_SERVER, or run `make setup` in a checkout of Longtake."
         )
-    command = [sys.executable, "-m", "deployments.local_server"]
+    command = [sys.executable, "-m", "deployments.serving.local_server"]
     command += [argument for folder in folders for argument in ("--media-root", folder)]
     command += ["--model", model] if model else []
     with tempfile.TemporaryFile("w+", prefix="longtake-server-", suffix=".log") as log:

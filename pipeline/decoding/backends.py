@@ -14,7 +14,7 @@ from pipeline.decoding.planned_decoder import PlannedFrameDecoder
 from pipeline.decoding.pyav_decoder import PyavFrameDecoder
 from pipeline.decoding.resizing import resize_frame
 from pipeline.types import Chunk
-from pipeline.video_files import VideoFile
+from pipeline.video.video_files import VideoFile
 
 OpenVideo = Callable[[VideoFile], FrameDecoder]
 

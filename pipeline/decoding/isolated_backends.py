@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline.decoding.frame_decoder import TORCHCODEC_CUDA, Brought
 from pipeline.errors import DecodeFailed
-from pipeline.isolation import GivenUp, IsolatedProcess, WorkCrashed, WorkLimits, WorkLost
+from pipeline.isolation.process import GivenUp, IsolatedProcess, WorkCrashed, WorkLimits, WorkLost
 from pipeline.types import Chunk, VideoInfo
-from pipeline.video_files import BlockFile, FetchRange
+from pipeline.video.video_files import BlockFile, FetchRange
 
 _LEAST_CPU_SECONDS = 8.0
 _CPU_SECONDS_PER_DECODED_PIXEL = 20e-9

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
-from pipeline.sniffing import SNIFF_BYTES, sniff_container
 from pipeline.types import Chunk
-from pipeline.video_files import VideoFile
+from pipeline.video.sniffing import SNIFF_BYTES, sniff_container
+from pipeline.video.video_files import VideoFile
 
 
 class OpencvFrameDecoder:

@@ -10,12 +10,12 @@ import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.containers import opened_container, packets_of, translated_ffmpeg_errors, video_stream
 from pipeline.decoding.disposable_pictures import disposable_pictures
 from pipeline.decoding.rgb import RgbConverter
 from pipeline.errors import DecodeFailed, VideoError
 from pipeline.types import Chunk, PacketRun
-from pipeline.video_files import VideoFile
+from pipeline.video.containers import opened_container, packets_of, translated_ffmpeg_errors, video_stream
+from pipeline.video.video_files import VideoFile
 
 
 class PlannedFrameDecoder:

@@ -15,13 +15,13 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.containers import opened_container, packets_of, video_stream
 from pipeline.decoding.deinterlacing import deinterlaced
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.decoding.rgb import RgbConverter
 from pipeline.errors import DecodeFailed, VideoError
 from pipeline.types import Chunk
-from pipeline.video_files import VideoFile
+from pipeline.video.containers import opened_container, packets_of, video_stream
+from pipeline.video.video_files import VideoFile
 
 SEEK_MARGINS_SECONDS = (0.0, 10.0)
 """How far before a chunk to seek. MPEG-TS has no index, and a seek there may land behind the place it names."""

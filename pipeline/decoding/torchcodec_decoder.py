@@ -13,7 +13,7 @@ from pipeline.decoding.ffmpeg_errors import let_torchcodec_speak
 from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk
-from pipeline.video_files import VideoFile
+from pipeline.video.video_files import VideoFile
 
 BLOCK_BYTES = 64 * 1024**2
 """Of source pictures decoded in one call: memory stays near the size of the result, and not of the source."""

@@ -12,8 +12,8 @@ from pipeline.decoding.backends import OwnBackends
 from pipeline.decoding.ffmpeg_errors import ErrorLog
 from pipeline.decoding.frame_decoder import Brought
 from pipeline.decoding.isolated_backends import DecodeRequest, mapped_frames
-from pipeline.isolation import Ask
-from pipeline.video_files import BlockFile
+from pipeline.isolation.process import Ask
+from pipeline.video.video_files import BlockFile
 
 OPEN_VIDEOS_KEPT = 2
 """An open decoder spares the next chunk of its video the opening, and torchcodec's scan of the file."""

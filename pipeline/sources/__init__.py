@@ -4,12 +4,20 @@ Everything here is synchronous; callers run it in threads.
 """
 
 from pipeline.sources.copies import LocalCopy
-from pipeline.sources.http_posts import PostFailed, post
 from pipeline.sources.library import VideoLibrary
-from pipeline.sources.resumable_uploads import Appender, ResumableUpload, ResumableUploads
-from pipeline.sources.s3_objects import s3_client
-from pipeline.sources.stored_files import REQUEST_PURPOSE, FilePage, StoredFile, UploadStore, check_room, page_of
-from pipeline.sources.uploads import open_resumable_uploads, open_upload_store
+from pipeline.sources.remote.http_posts import PostFailed, post
+from pipeline.sources.remote.s3_objects import s3_client
+from pipeline.sources.uploads.opening import open_resumable_uploads, open_upload_store
+from pipeline.sources.uploads.resumable_uploads import Appender, ResumableUpload, ResumableUploads
+from pipeline.sources.uploads.stored_files import (
+    REQUEST_PURPOSE,
+    FilePage,
+    StoredFile,
+    UploadStore,
+    check_room,
+    delete_if_present,
+    page_of,
+)
 from pipeline.sources.urls import (
     DataUrl,
     check_http_url,
@@ -35,6 +43,7 @@ __all__ = [
     "check_room",
     "decode_data_url",
     "decode_frame_list",
+    "delete_if_present",
     "open_resumable_uploads",
     "open_upload_store",
     "page_of",

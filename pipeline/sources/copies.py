@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import SourceChanged, SourceTooLarge, UnreadableVideo
-from pipeline.video_files import BlockFile, FetchRange, VideoFile
+from pipeline.video.video_files import BlockFile, FetchRange, VideoFile
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceError, VideoError
-from pipeline.sources.attempts import Deadline, RetryBudgets
 from pipeline.sources.copies import LocalCopy, check_fingerprint, check_size, fingerprint_of
-from pipeline.sources.http_downloads import HttpOrigin
 from pipeline.sources.local_files import LocalFiles, stat_regular_file
-from pipeline.sources.node_cache import HeldFile, NodeCache
-from pipeline.sources.public_addresses import Resolver, resolve_host
-from pipeline.sources.remote_blocks import RemoteBlocks, prepare_blocks
-from pipeline.sources.s3_objects import S3Origin, s3_client, s3_video_name
-from pipeline.sources.transfers import CountedOrigin, Origin, RemoteVersion, copy_body
-from pipeline.sources.uploads import open_upload_store
+from pipeline.sources.remote.attempts import Deadline, RetryBudgets
+from pipeline.sources.remote.http_downloads import HttpOrigin
+from pipeline.sources.remote.node_cache import HeldFile, NodeCache
+from pipeline.sources.remote.public_addresses import Resolver, resolve_host
+from pipeline.sources.remote.remote_blocks import RemoteBlocks, prepare_blocks
+from pipeline.sources.remote.s3_objects import S3Origin, s3_client, s3_video_name
+from pipeline.sources.remote.transfers import CountedOrigin, Origin, RemoteVersion, copy_body
+from pipeline.sources.uploads.opening import open_upload_store
 from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
-from pipeline.video_files import BlockFile
+from pipeline.video.video_files import BlockFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

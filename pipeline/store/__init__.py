@@ -3,9 +3,9 @@
 Everything here is synchronous; callers run it in threads.
 """
 
+from pipeline.store.analysis_store import AnalysisStore, open_store
 from pipeline.store.answers import answer_key
-from pipeline.store.ending import LAST_EVENTS, EventNames
-from pipeline.store.opening import AnalysisStore, open_store
+from pipeline.store.events import LAST_EVENTS, EventNames
 from pipeline.store.records import (
     AnalysisAbout,
     AnalysisPage,

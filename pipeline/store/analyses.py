@@ -13,7 +13,7 @@ from pipeline.errors import AnalysisNotFound, EngineBusy, IdempotencyConflict
 from pipeline.store.clock import Clock
 from pipeline.store.database import Database
 from pipeline.store.documents import ABOUTS, JOBS
-from pipeline.store.ending import EventNames, end
+from pipeline.store.events import EventNames, end
 from pipeline.store.records import (
     FINISHED,
     UNFINISHED,

@@ -15,7 +15,7 @@ from pipeline.store.analyses import record_of
 from pipeline.store.clock import Clock
 from pipeline.store.database import Database
 from pipeline.store.documents import JOBS
-from pipeline.store.ending import EventNames, append, end
+from pipeline.store.events import EventNames, append, end
 from pipeline.store.records import (
     FINISHED,
     AnalysisStatus,

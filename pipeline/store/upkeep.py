@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pipeline.errors import DeadlineExceeded
 from pipeline.store.clock import Clock
 from pipeline.store.database import Database
-from pipeline.store.ending import EventNames, end
+from pipeline.store.events import EventNames, end
 from pipeline.store.records import FINISHED, AnalysisStatus, NewEvent
 from pipeline.store.tables import ANALYSES
 

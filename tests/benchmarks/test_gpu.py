@@ -27,12 +27,12 @@ from benchmarks.gpu_limits import TEXT_WEIGHTS, VISION_BLOCK_WEIGHTS, VISION_MER
 from benchmarks.large_model import TEXT_SHAPE, write_model
 from deployments.api.options import AnalysisOptions
 from deployments.config import AppSettings
-from deployments.embedded import load_config
 from deployments.model_choice import choose_model
 from deployments.orchestrator import IN_FLIGHT_SHARE
-from pipeline.chunking import plan_chunks
+from deployments.serving.embedded_server import load_config
+from pipeline.planning.chunking import plan_chunks
+from pipeline.planning.visual_tokens import frame_pair_tokens
 from pipeline.types import Prompt, StoredVideo, TokenBudget, VideoInfo
-from pipeline.visual_tokens import frame_pair_tokens
 
 SOURCE_FPS, SOURCE_SECONDS = 30, 960
 

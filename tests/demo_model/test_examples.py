@@ -19,8 +19,8 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 from transformers.models.qwen3_vl.video_processing_qwen3_vl import Qwen3VLVideoProcessor
 
-from pipeline.patches import patchify
-from pipeline.prompting import OVERLAP_RULE
+from pipeline.answers.prompting import OVERLAP_RULE
+from pipeline.decoding.patches import patchify
 from pipeline.types import Prompt
 from tools.demo_model import footage as footage_module
 from tools.demo_model.checkpoint import (
@@ -48,7 +48,7 @@ from tools.demo_model.scenes import COLOURS, SHAPES
 
 SIZES_PX = [(64, 128), (128, 64), (96, 96), (32, 320)]
 TICKS_PER_SECOND = 1000
-"""As deployments.engine gives a frame's time to the engine: its index, at a thousand frames per second."""
+"""As deployments.engine.engine gives a frame's time to the engine: its index, at a thousand frames per second."""
 
 ReelMaker = Callable[..., Reel]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from pipeline.prompting import OVERLAP_RULE
+from pipeline.answers.prompting import OVERLAP_RULE
 from tools.demo_model.checkpoint import new_model
 from tools.demo_model.examples import Batch, ExampleMaker
 from tools.demo_model.hints import NO_START, NOTHING_BEFORE, Hint, HintHeads, Hints, as_hints

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chunking import plan_chunks
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, OVERLAP_RULE, checked_prompt
+from pipeline.answers.prompting import DEFAULT_MERGE_INSTRUCTION, OVERLAP_RULE, checked_prompt
+from pipeline.planning.chunking import plan_chunks
 from pipeline.types import ChunkingRequest, ChunkPlan, FrameSampling, TokenBudget, VideoInfo
 from tools.demo_model.checkpoint import known_words
 from tools.demo_model.footage import stamps

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from deployments.kept_answers import KeptAnswers
+from deployments.chunks.kept_answers import KeptAnswers
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import (
     AnalysisDone,
@@ -20,8 +20,8 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
-from pipeline.coverage import measure_coverage
-from pipeline.scheduling import run_windowed
+from pipeline.answers.coverage import measure_coverage
+from pipeline.planning.scheduling import run_windowed
 from pipeline.store import AnalysisStore
 from pipeline.types import (
     Chunk,

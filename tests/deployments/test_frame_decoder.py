@@ -16,12 +16,12 @@ import ray
 
 from deployments.frame_decoder import FrameDecoder
 from pipeline.config import DecodingSettings, SourceSettings
+from pipeline.decoding.patches import prepared_chunk
 from pipeline.errors import SourceChanged
-from pipeline.patches import prepared_chunk
 from pipeline.sources import VideoLibrary
 from pipeline.types import ChunkPlan, LocalVideo
 from tests.clips import ClipFolder
-from tests.pipeline.test_decoding import SMALL, decoded, planned
+from tests.pipeline.decoding.test_decoding import SMALL, decoded, planned
 from tests.worker_hosts import forked_workers
 
 SOURCE = LocalVideo("h264.mp4")

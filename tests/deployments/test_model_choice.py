@@ -17,7 +17,7 @@ from deployments.model_choice import (
     choose_model,
 )
 from pipeline.errors import UnknownModel
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
+from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 
 
 def choose(num_gpus: float = 0, vllm_has_cuda: bool = False, **settings: Any) -> ModelChoice:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from deployments.embedded import embedded_server
+from deployments.serving.embedded_server import embedded_server
 from tests.graph.names import S3_BUCKET, S3_SECRET
 from tests.otlp import Collector, collecting
 from tests.real_clips import make_long_real_clip, real_clips

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from pipeline.visual_tokens import DEFAULT_MIN_PIXELS
+from pipeline.planning.visual_tokens import DEFAULT_MIN_PIXELS
 from tests.graph.films import film
 from tests.graph.processes import decoding_workers, engine_core, replicas, wait_until
 from tests.worker_hosts import worker_hosts

@@ -12,7 +12,7 @@ import pytest
 from ray._private.internal_api import memory_summary
 
 from deployments.config import AnalysisSettings
-from pipeline.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, smart_resize
+from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, smart_resize
 from tests.graph.films import film
 from tests.graph.processes import private_bytes, replicas
 

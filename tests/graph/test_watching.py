@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.deployments.fake_metrics import all_metrics
-from tests.deployments.test_dashboards import metrics_in_deploy
+from tests.deployments.telemetry.fake_metrics import all_metrics
+from tests.deployments.telemetry.test_dashboards import metrics_in_deploy
 from tests.graph.names import S3_BUCKET, S3_SECRET
 from tests.graph.processes import wait_until
 from tests.graph.prometheus import Scrape

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from deployments.embedded import free_port
+from deployments.serving.embedded_server import free_port
 
 ID = "analysis-" + "0" * 32
 

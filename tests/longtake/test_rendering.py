@@ -12,7 +12,7 @@ from longtake import Answer, Plan
 from longtake.clock import clock, subtitle_clock
 from longtake.parsing import parsed
 from longtake.rendering import UNSUPPORTED
-from pipeline.citations import times_in
+from pipeline.answers.citations import times_in
 from tests.deployments.api.test_native import ANALYSIS, CHUNK_RESULT
 
 

@@ -14,7 +14,7 @@ from ray._private.state import actors  # ray.util.state needs a dashboard
 from ray.cluster_utils import Cluster
 from ray.serve.schema import ServeDeploySchema
 
-from deployments.embedded import APPLICATION, SERVE_CONFIG, deploy, embedded_server, load_config
+from deployments.serving.embedded_server import APPLICATION, SERVE_CONFIG, deploy, embedded_server, load_config
 from tests.real_clips import real_clips
 
 ROLE = "longtake.io/role"

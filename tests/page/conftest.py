@@ -19,10 +19,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, _service
 from deployments.config import AppSettings
-from deployments.embedded import free_port
 from deployments.ingress import build_http_app
+from deployments.jobs.stored_runs import StoredRuns
 from deployments.model_choice import DEMO_MODEL, choose_model
-from deployments.stored_runs import StoredRuns
+from deployments.serving.embedded_server import free_port
 from pipeline.config import SourceSettings, StoreSettings
 from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import open_store

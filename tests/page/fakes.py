@@ -17,9 +17,9 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
+from pipeline.answers.coverage import measure_coverage, planned_coverage
+from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.config import SourceSettings, VideoLimits
-from pipeline.coverage import measure_coverage, planned_coverage
-from pipeline.rates import MeasuredRates, workload
 from pipeline.types import (
     Chunk,
     ChunkAnswer,

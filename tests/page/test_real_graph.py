@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from deployments.embedded import embedded_server
 from deployments.model_choice import DEMO_MODEL
+from deployments.serving.embedded_server import embedded_server
 from tests.page.asking import ask, axe_findings, choose, overflow_px, photograph, told, wait_for_answers, wait_until
 from tests.page.conftest import BUILD
 from tools.demo_model.language import LIST_PROMPT

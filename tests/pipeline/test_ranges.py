@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.containers import WithoutMediaData
 from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.errors import SourceUnavailable
-from pipeline.isolated_probing import IsolatedProbe
-from pipeline.isolation import IsolatedProcess
-from pipeline.probing import ProbedVideo, probe
-from pipeline.video_files import BLOCK_BYTES, BlockFile, missing_range, num_blocks
+from pipeline.isolation.process import IsolatedProcess
+from pipeline.video.containers import WithoutMediaData
+from pipeline.video.isolated_probing import IsolatedProbe
+from pipeline.video.probing import ProbedVideo, probe
+from pipeline.video.video_files import BLOCK_BYTES, BlockFile, missing_range, num_blocks
 from tests.clips import CLIPS, ClipFolder, ffmpeg, real_clip
-from tests.pipeline.test_decoding import ORDER, decoded, planned
+from tests.pipeline.decoding.test_decoding import ORDER, decoded, planned
 
 
 class FakeOrigin:

@@ -63,7 +63,7 @@ class WholeServer:
 
 
 def _serve(folder: Path, store: dict[str, Any]) -> None:
-    from deployments.embedded import embedded_server
+    from deployments.serving.embedded_server import embedded_server
 
     args = {
         "sources": {

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployments.embedded import embedded_server
 from deployments.model_choice import DEMO_MODEL
+from deployments.serving.embedded_server import embedded_server
 from longtake import Longtake
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import VideoLimits
-from pipeline.probing import probe
+from pipeline.video.probing import probe
 from tools.demo_model.scenes import frames_of
 from tools.truth.clips import CODECS, KINDS, LATE_START_SECONDS, Clip, Kind, long_film, unseen_clips
 

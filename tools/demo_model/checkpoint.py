@@ -19,9 +19,9 @@ from tokenizers.trainers import BpeTrainer
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
+from pipeline.answers.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
+from pipeline.planning.visual_tokens import PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH
 from pipeline.types import Chunk, Note, Prompt
-from pipeline.visual_tokens import PATCH_SIZE_PX, SPATIAL_MERGE, TEMPORAL_PATCH
 from tools.demo_model.language import PROMPTS
 from tools.demo_model.scenes import COLOURS, SHAPES
 

@@ -11,11 +11,11 @@ from jinja2 import Environment
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from pipeline.frame_sampling import frames_for_fps, sample_indices, sample_indices_in_time
-from pipeline.patches import patchify
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
+from pipeline.answers.prompting import DEFAULT_MERGE_INSTRUCTION, chunk_prompt, merge_prompt
+from pipeline.decoding.patches import patchify
+from pipeline.planning.frame_sampling import frames_for_fps, sample_indices, sample_indices_in_time
+from pipeline.planning.visual_tokens import DEFAULT_MIN_FRAMES, SPATIAL_MERGE, TEMPORAL_PATCH, frame_pair_tokens
 from pipeline.types import Chunk, Note, Prompt
-from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, SPATIAL_MERGE, TEMPORAL_PATCH, frame_pair_tokens
 from tools.demo_model.checkpoint import CHAT_TEMPLATE, IM_END, VIDEO_PAD, VISION_END, VISION_START, known_words
 from tools.demo_model.footage import Footage, Reel, splice
 from tools.demo_model.hints import Hint, Hints, as_hints

@@ -18,9 +18,9 @@ from deployments.model_choice import DEMO_DEFAULTS
 from pipeline.config import DecodingSettings
 from pipeline.decoding.backends import OwnBackends
 from pipeline.decoding.frame_decoder import ChunkDecoder
-from pipeline.patches import pair_seconds
+from pipeline.decoding.patches import pair_seconds
+from pipeline.planning.visual_tokens import TEMPORAL_PATCH, smart_resize
 from pipeline.types import Chunk
-from pipeline.visual_tokens import TEMPORAL_PATCH, smart_resize
 from tools.demo_model.language import Event
 from tools.demo_model.scenes import Film, Scene, Split, fingerprint, random_film, write_film
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION, OVERLAP_RULE
+from pipeline.answers.prompting import DEFAULT_MERGE_INSTRUCTION, OVERLAP_RULE
 from pipeline.types import Prompt
 from tools.demo_model.scenes import COLOURS, SHAPES
 

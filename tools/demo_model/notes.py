@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from pipeline.visual_tokens import TEMPORAL_PATCH
+from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from tools.demo_model.footage import FEW_SCENES, FEW_SCENES_SHARE, first_pairs, stamps
 from tools.demo_model.language import Event
 from tools.demo_model.scenes import COLOURS, LONGEST_SCENE_SECONDS, SHAPES, SHORTEST_SCENE_SECONDS

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import AttentionInterface, Qwen3VLForConditionalGeneration
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
 
-from pipeline.prompting import DEFAULT_MERGE_INSTRUCTION
+from pipeline.answers.prompting import DEFAULT_MERGE_INSTRUCTION
 from tools.demo_model.checkpoint import make_tokenizer, new_model, write_checkpoint
 from tools.demo_model.examples import IGNORED, LONGEST_CHUNK_PAIRS, Batch, ExampleMaker
 from tools.demo_model.footage import load_reels

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from deployments.embedded import embedded_server
 from deployments.model_choice import DEMO_MODEL
+from deployments.serving.embedded_server import embedded_server
 from longtake import Longtake
 from tools.truth.clips import FOLDER, in_every_codec, long_film, unseen_clips
 from tools.truth.decoders import told_by_each_decoder

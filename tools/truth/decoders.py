@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from deployments.config import AppSettings
 from deployments.model_choice import DEMO_DEFAULTS, DEMO_MODEL, choose_model
-from pipeline.chunking import plan_chunks
 from pipeline.config import DecodingSettings, VideoLimits
 from pipeline.decoding.backends import OwnBackends
 from pipeline.decoding.frame_decoder import ChunkDecoder
-from pipeline.patches import prepared_chunk
-from pipeline.probing import probe
+from pipeline.decoding.patches import prepared_chunk
+from pipeline.planning.chunking import plan_chunks
+from pipeline.planning.visual_tokens import DEFAULT_MIN_FRAMES, DEFAULT_TOTAL_PIXELS, MAX_FRAMES
 from pipeline.types import (
     Chunk,
     ChunkingRequest,
@@ -25,13 +25,13 @@ from pipeline.types import (
     TokenBudget,
     TokenSampling,
 )
-from pipeline.visual_tokens import DEFAULT_MIN_FRAMES, DEFAULT_TOTAL_PIXELS, MAX_FRAMES
+from pipeline.video.probing import probe
 from tools.demo_model.language import LIST_PROMPT, heard
 from tools.truth.clips import Clip
 from tools.truth.measure import FPS, MAX_TOKENS, Told
 
 if TYPE_CHECKING:
-    from deployments.engine import Engine
+    from deployments.engine.engine import Engine
 
 GREEDY = TokenSampling(MAX_TOKENS, temperature=0.0, top_p=1.0, top_k=0, seed=0)
 
@@ -40,7 +40,7 @@ async def told_by_each_decoder(clips: Iterable[Clip], folder: Path) -> list[Told
     """Each clip by each backend, with an engine of its own."""
     choice = choose_model(AppSettings(model=str(DEMO_MODEL)), num_gpus=0, vllm_has_cuda=False)
     os.environ.update(choice.environment)
-    from deployments.engine import Engine  # noqa: PLC0415 - after vLLM's environment
+    from deployments.engine.engine import Engine  # noqa: PLC0415 - after vLLM's environment
 
     engine = Engine(choice.engine_args)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from deployments.api.options import DEFAULT_FPS
 from longtake import Longtake
-from pipeline.visual_tokens import TEMPORAL_PATCH
+from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from tools.demo_model.language import LIST_PROMPT, Event, heard
 from tools.truth.clips import Clip
 from tools.truth.scoring import Score, score

@@ -57,7 +57,7 @@ BREAKS = (
     ),
     Break(
         "segments of a chunk in the wrong order",
-        "pipeline/patches.py",
+        "pipeline/decoding/patches.py",
         "    return PreparedChunk(tuple(segments), decoded.report)",
         "    return PreparedChunk(tuple(reversed(segments)), decoded.report)",
     ),
@@ -69,13 +69,13 @@ BREAKS = (
     ),
     Break(
         "the overlap rule dropped",
-        "pipeline/prompting.py",
+        "pipeline/answers/prompting.py",
         'f"{OVERLAP_RULE} Add nothing that no note says."',
         '"Add nothing that no note says."',
     ),
     Break(
         "notes merged in the wrong order",
-        "pipeline/prompting.py",
+        "pipeline/answers/prompting.py",
         "for note in notes)",
         "for note in reversed(notes))",
     ),

@@ -18,8 +18,8 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
-from pipeline.coverage import planned_coverage
-from pipeline.rates import MeasuredRates, workload
+from pipeline.answers.coverage import planned_coverage
+from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.types import (
     Chunk,
     ChunkAnswer,

@@ -26,9 +26,9 @@ from deployments.config import AppSettings
 from deployments.model_choice import DEMO_DEFAULTS, choose_model
 from pipeline import errors
 from pipeline.analysis import PlanReady
-from pipeline.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION
+from pipeline.answers.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION
+from pipeline.planning.visual_tokens import DEFAULT_TOTAL_PIXELS
 from pipeline.types import HttpVideo, JsonFormat, LocalVideo, Prompt, S3Video, StoredVideo
-from pipeline.visual_tokens import DEFAULT_TOTAL_PIXELS
 from tests.deployments.api.fakes import ANSWERED, FAILED, PLAN, WHOLE, FakeOrchestrator, done
 from tests.deployments.api.wire import check_discreet, error_of, events_of, frame_list
 

@@ -16,7 +16,7 @@ from deployments.api.openai import ChatCompletionRequest
 from deployments.model_choice import DEMO_NOTICE
 from pipeline import errors
 from pipeline.analysis import AnswerDelta, PlanReady
-from pipeline.prompting import follow_up
+from pipeline.answers.prompting import follow_up
 from pipeline.types import Exchange, HttpVideo, LocalVideo, Prompt, StoredVideo
 from tests.deployments.api.fakes import ANSWERED, FAILED, MODEL_LEN, PLAN, WHOLE, FakeOrchestrator, done
 from tests.deployments.api.test_native import ANALYSIS, VIDEO_METADATA, tiny_jpeg

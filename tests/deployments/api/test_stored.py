@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, _service
-from deployments.run_journal import RunJournal
+from deployments.jobs.run_journal import RunJournal
 from pipeline.errors import DecodeFailed
 from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
 from pipeline.types import HttpVideo, StoredVideo

@@ -1,0 +1,1 @@
+"""One chunk's calls, decoded frames and kept answers."""

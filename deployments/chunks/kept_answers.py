@@ -1,0 +1,43 @@
+"""Chunk answers of stored analyses: found before a chunk is decoded, kept as soon as it is answered."""
+
+import asyncio
+
+from deployments.model_choice import ModelChoice
+from pipeline.analysis import AnalysisJob
+from pipeline.answers.prompting import chunk_question
+from pipeline.store import AnalysisStore, answer_key
+from pipeline.types import Chunk, ChunkAnswer, ChunkPlan
+
+
+class KeptAnswers:
+    """Does nothing for a job without a run: who waits for an answer has nothing stored."""
+
+    def __init__(self, store: AnalysisStore, choice: ModelChoice) -> None:
+        self._answers = store.answers
+        self._choice = choice
+
+    async def find(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> ChunkAnswer | None:
+        """Raises LeaseLost where the run goes on without a runner, so that it begins no further chunk."""
+        if job.run is None:
+            return None
+        return await asyncio.to_thread(self._answers.find, self._key(job, plan, chunk), chunk.index, job.run)
+
+    async def keep(self, job: AnalysisJob, plan: ChunkPlan, answer: ChunkAnswer) -> None:
+        """Failures are not kept: the next run tries again."""
+        if job.run is None or answer.text is None:
+            return
+        key = self._key(job, plan, plan.chunks[answer.chunk_index])
+        await asyncio.to_thread(self._answers.keep, key, job.run, answer)
+
+    def _key(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> str:
+        prompt, token_sampling = chunk_question(job, plan, chunk)
+        adapter, model = token_sampling.adapter, self._choice.model
+        return answer_key(
+            plan.video,
+            chunk,
+            prompt,
+            token_sampling,
+            # Not the served name, under which another model may be served tomorrow.
+            model=model if adapter is None else f"{model} with {self._choice.lora_adapters[adapter]}",
+            cache_salt=job.cache_salt,
+        )

@@ -1,0 +1,185 @@
+"""vLLM's AsyncLLM running Qwen3-VL. With engine_inputs.py and engine_adapters.py all that imports vLLM."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from typing import Any
+
+import vllm
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError, VLLMValidationError
+from vllm.outputs import CompletionOutput
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
+from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
+
+from deployments.engine.adapters import Adapters
+from deployments.engine.inputs import EngineInputs
+from pipeline.errors import EngineBusy, EngineDied, EngineFailed, InvalidRequest
+from pipeline.types import (
+    Generation,
+    JsonFormat,
+    PreparedChunk,
+    Prompt,
+    TextDelta,
+    TokenLogprob,
+    TokenSampling,
+    TokenUsage,
+    Turn,
+    WrittenToken,
+)
+
+AT_ONCE = Turn()
+logger = logging.getLogger("ray.serve")
+
+_SOURCE_LINE = re.compile(r"\[[\d:]+\] \S+:\d+: ")
+"""Of xgrammar, where it complains."""
+
+
+class Engine:
+    """Generates text from a prompt and, where there is one, a chunk."""
+
+    def __init__(
+        self,
+        engine_args: Mapping[str, Any],
+        lora_adapters: Mapping[str, str] | None = None,
+        *,
+        reports_to_ray: bool = False,
+    ) -> None:
+        """Loads the model; vLLM's own metrics go to Ray's where they are to.
+
+        Raises ValueError for an argument that vLLM does not know, and for a folder without an adapter.
+        """
+        known = {field.name for field in fields(AsyncEngineArgs)}
+        if unknown := sorted(set(engine_args) - known):
+            raise ValueError(f"engine_args holds {unknown}, which vLLM {vllm.__version__} does not know.")
+        self._adapters = Adapters(lora_adapters or {})
+        self._llm = AsyncLLM.from_engine_args(
+            AsyncEngineArgs(**self._adapters.engine_args | dict(engine_args)),
+            stat_loggers=[RayPrometheusStatLogger] if reports_to_ray else None,
+        )
+        self._inputs = EngineInputs(self._llm.get_tokenizer())
+        self._is_traced = self._llm.observability_config.otlp_traces_endpoint is not None
+        self.max_model_len: int = self._llm.model_config.max_model_len
+
+    async def generate(
+        self,
+        prompt: Prompt,
+        token_sampling: TokenSampling,
+        chunk: PreparedChunk | None = None,
+        *,
+        turn: Turn = AT_ONCE,
+        traceparent: str | None = None,
+    ) -> AsyncIterator[TextDelta | Generation]:
+        """Yields the text as it is written, then the whole of it.
+
+        `traceparent` is the span below which vLLM puts its own, where `engine_args` let it trace.
+
+        Raises EngineFailed, EngineBusy or EngineDied. Closing the iterator ends the generation.
+        """
+        started = time.perf_counter()
+        tokens: list[WrittenToken] = []
+        text, num_tokens, prompt_tokens, cached_tokens, finish_reason = "", 0, 0, 0, "stop"
+        async with _translated_errors():
+            if chunk is None:
+                engine_input = self._inputs.text(prompt, turn.cache_salt)
+            else:
+                engine_input = self._inputs.video(prompt, chunk, turn.cache_salt)
+            params = _sampling_params(token_sampling)
+            outputs = self._llm.generate(
+                engine_input,
+                params,
+                uuid.uuid4().hex,
+                lora_request=self._adapters.request(token_sampling.adapter),
+                priority=turn.priority,
+                trace_headers={"traceparent": traceparent} if traceparent and self._is_traced else None,
+            )
+            async for output in outputs:
+                completion = output.outputs[0]
+                num_tokens += len(completion.token_ids)
+                prompt_tokens = len(output.prompt_token_ids or ()) or prompt_tokens
+                cached_tokens = output.num_cached_tokens or cached_tokens
+                finish_reason = completion.finish_reason or finish_reason
+                tokens += _written_tokens(completion, token_sampling.num_logprobs or 0)
+                if completion.text:
+                    text += completion.text
+                    yield TextDelta(completion.text)
+        seconds = time.perf_counter() - started
+        usage = TokenUsage(prompt_tokens, num_tokens, cached_tokens)
+        asked_for = None if token_sampling.num_logprobs is None else tuple(tokens)
+        yield Generation(text, finish_reason, usage, seconds, asked_for)
+
+    async def check_alive(self) -> None:
+        """Raises EngineDied when the engine's process is gone."""
+        async with _translated_errors():
+            await self._llm.check_health()
+
+    def check_token_sampling(self, token_sampling: TokenSampling) -> None:
+        """Raises InvalidRequest for a JSON schema that makes no grammar."""
+        try:
+            validate_xgrammar_grammar(_sampling_params(token_sampling))
+        except (VLLMValidationError, ValueError) as error:
+            reason = _SOURCE_LINE.sub("", str(error)).rstrip(".")
+            raise InvalidRequest(
+                f"The engine cannot write by this JSON schema: {reason}. Leave that out.", param="response_format"
+            ) from error
+
+    def shutdown(self) -> None:
+        self._llm.shutdown()
+
+
+def _sampling_params(token_sampling: TokenSampling) -> vllm.SamplingParams:
+    return vllm.SamplingParams(
+        max_tokens=token_sampling.max_tokens,
+        temperature=token_sampling.temperature,
+        top_p=token_sampling.top_p,
+        top_k=token_sampling.top_k,
+        seed=token_sampling.seed,
+        presence_penalty=token_sampling.presence_penalty,
+        frequency_penalty=token_sampling.frequency_penalty,
+        stop=list(token_sampling.stop),
+        logprobs=token_sampling.num_logprobs,
+        structured_outputs=_structured(token_sampling.json_format),
+        output_kind=RequestOutputKind.DELTA,
+    )
+
+
+def _structured(json_format: JsonFormat | None) -> StructuredOutputsParams | None:
+    if json_format is None:
+        return None
+    if json_format.schema is None:
+        return StructuredOutputsParams(json_object=True)
+    return StructuredOutputsParams(json=json_format.schema)
+
+
+def _written_tokens(completion: CompletionOutput, num_likeliest: int) -> Iterator[WrittenToken]:
+    for token_id, place in zip(completion.token_ids, completion.logprobs or (), strict=False):
+        if place is None:
+            continue
+        by_rank = sorted(place.items(), key=lambda entry: -entry[1].logprob)
+        told = {token: TokenLogprob(entry.decoded_token or "", entry.logprob) for token, entry in by_rank}
+        yield WrittenToken(told[token_id], tuple(told.values())[:num_likeliest])
+
+
+@asynccontextmanager
+async def _translated_errors() -> AsyncIterator[None]:
+    """vLLM's exceptions, as ours. Their texts go to the log: they may hold addresses of objects."""
+    try:
+        yield
+    except EngineFailed:
+        raise
+    except (QueueOverflowError, MaxQueuedTokensError) as error:
+        raise EngineBusy("The engine's queue is full; come again in some seconds.") from error
+    except EngineDeadError as error:
+        raise EngineDied("The engine died; try again later.") from error
+    except Exception as error:
+        logger.exception("vLLM refused or failed a request")
+        raise EngineFailed(
+            "The engine could not process this chunk or prompt; the server's log has the reason under this request."
+        ) from error

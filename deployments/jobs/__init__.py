@@ -1,0 +1,1 @@
+"""Stored analyses: runs, journal, webhooks and upkeep."""

@@ -1,0 +1,81 @@
+"""Request bodies through Ray Serve at the pace at which they are read.
+
+Serve (2.60) reads a body as fast as it comes, into a queue of its proxy and from there into one of the replica, and
+bounds neither: of an upload of 2 GiB, which Ingress took 18 s for, 1.8 GB stood in the proxy and 2.1 GB in Ingress.
+Here both wait for who reads from them, so that the client does in the end, by TCP. Neither queue is public;
+tests/graph/test_uploads.py shows what an upgrade breaks.
+"""
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+from ray.serve._private.http_util import ASGIReceiveProxy, MessageQueue
+from ray.serve._private.proxy import HTTPProxy
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+logger = logging.getLogger("ray.serve")
+
+PROXY_CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+PROXY_CALLBACK = "deployments.serving.body_flow:pace_proxy"
+MAX_WAITING_MESSAGES = 32
+"""In each of the two queues. uvicorn's messages have up to 320 KB, as a rule 64."""
+PAUSE_SECONDS = 0.005
+
+
+def pace_proxy() -> list[Middleware]:
+    """Called by Serve's proxies as they start, where the environment of Ray names it."""
+    HTTPProxy.proxy_asgi_receive = _paced_proxy_asgi_receive
+    return []
+
+
+def tell_unless_paced() -> None:
+    """Ray's processes share an environment, so that a replica sees what its proxy was told."""
+    if os.environ.get(PROXY_CALLBACK_VARIABLE) != PROXY_CALLBACK:
+        logger.warning(
+            "Uploads that come faster than they are written will stand in the memory of Serve's proxy: start Ray with "
+            "%s=%s in its environment, as `make serve` does.",
+            PROXY_CALLBACK_VARIABLE,
+            PROXY_CALLBACK,
+        )
+
+
+class PacedBodies:
+    """ASGI middleware of Ingress: asks the proxy for more only when little is waiting."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if isinstance(receive, ASGIReceiveProxy):
+            _pace(receive)
+        await self._app(scope, receive, send)
+
+
+def _pace(receive: Any) -> None:
+    fetch = receive._receive_asgi_messages
+
+    async def paced(request_metadata: Any) -> Any:
+        while receive.queue.qsize() > MAX_WAITING_MESSAGES:  # noqa: ASYNC110  # the queue has no event for it
+            await asyncio.sleep(PAUSE_SECONDS)
+        return await fetch(request_metadata)
+
+    receive._receive_asgi_messages = paced
+
+
+async def _paced_proxy_asgi_receive(self: HTTPProxy, receive: Receive, queue: MessageQueue) -> int | None:
+    """Serve's own, but for the pause."""
+    try:
+        while True:
+            message = await receive()
+            await queue(message)
+            if message["type"] == "http.disconnect":
+                return None
+            if message["type"] == "websocket.disconnect":
+                return int(message["code"])
+            while len(queue._message_queue) > MAX_WAITING_MESSAGES:  # noqa: ASYNC110
+                await asyncio.sleep(PAUSE_SECONDS)
+    finally:
+        queue.close()  # what asks for more is answered at once

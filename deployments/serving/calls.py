@@ -1,0 +1,50 @@
+"""Calls between deployments: deadlines and retries."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from deployments.serving.ray_errors import is_replica_loss, own_error
+from pipeline.errors import DeadlineExceeded, EngineBusy, ReplicaLost
+
+logger = logging.getLogger("ray.serve")
+
+Result = TypeVar("Result")
+
+FIRST_PAUSE_SECONDS = 0.1
+BUSY_PAUSE_SECONDS = 1.0
+"""The first one after which an engine with a full queue is asked again."""
+
+
+@asynccontextmanager
+async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
+    """Raises DeadlineExceeded when the block takes longer: a call to a deployment without replicas waits for ever."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded(f"{what} took more than {seconds:g} s and was given up; try again later.") from None
+
+
+async def with_retries(call: Callable[[], Awaitable[Result]], *, attempts: int, what: str) -> tuple[Result, int]:
+    """What `call()` gives, and in which attempt. Another attempt is made where a replica was lost, or had no room.
+
+    Raises the call's own error, or ReplicaLost when the attempts are used up.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            return await call(), attempt
+        except Exception as error:
+            own = own_error(error)
+            is_busy = isinstance(own, EngineBusy)
+            if not (is_busy and attempt < attempts) and not is_replica_loss(error):
+                raise own from error
+            logger.warning(
+                "%s: attempt %d of %d: %s", what, attempt, attempts, own if is_busy else "a replica was lost"
+            )
+            first_pause_seconds = BUSY_PAUSE_SECONDS if is_busy else FIRST_PAUSE_SECONDS
+        if attempt < attempts:
+            await asyncio.sleep(first_pause_seconds * 2 ** (attempt - 1))
+    raise ReplicaLost(f"{what}: a replica was lost {attempts} times; try again later.")

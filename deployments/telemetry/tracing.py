@@ -1,0 +1,141 @@
+"""OpenTelemetry spans: one trace is one analysis, a span is a stage of it, whatever process it ran in.
+
+Serve's own tracing is not used: it wraps every call between replicas in two spans more, samples one request in a
+hundred by default, and never marks a failure. Where a trace goes is said by OpenTelemetry's standard variables, of
+which `OTEL_EXPORTER_OTLP_ENDPOINT` turns it on. Without it a stage costs 5 µs.
+
+Spans hold numbers, names of stages and types of errors: no prompt, no answer, no URL, no message of an exception.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from ray import serve
+from ray.serve.exceptions import RayServeException
+
+from deployments.serving.ray_errors import error_type, is_given_up
+from deployments.telemetry.logs import follow
+from pipeline.types import Trail
+
+AttributeValue = str | bool | int | float
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+SWITCHES = (("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none"))
+"""Variables that turn traces off, and by which value."""
+HTTP_PROTOCOL, GRPC_PROTOCOL = "http/protobuf", "grpc"
+_W3C = TraceContextTextMapPropagator()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A piece of work under way."""
+
+    trail: Trail
+    """What is handed on to whoever does a part of it."""
+    _span: Span | None = None
+
+    def set(self, **attributes: AttributeValue | None) -> None:
+        """Attributes of its span, as `longtake.<name>`."""
+        self.set_standard({f"longtake.{name}": value for name, value in attributes.items() if value is not None})
+
+    def set_standard(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """The same, under names of OpenTelemetry's conventions."""
+        if self._span is not None:
+            self._span.set_attributes(attributes)
+
+    def fail(self, kind: str) -> None:
+        """Marks its span as failed, with the type of an error."""
+        if self._span is not None:
+            self._span.set_attribute("error.type", kind)
+            self._span.set_status(Status(StatusCode.ERROR, kind))
+
+    def rename(self, name: str) -> None:
+        if self._span is not None:
+            self._span.update_name(name)
+
+
+@contextmanager
+def stage(
+    name: str, trail: Trail, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: AttributeValue | None
+) -> Iterator[Stage]:
+    """A span below that of `trail`, where traces are on; what is logged in the block carries its trail.
+
+    An exception that leaves the block marks it as failed, unless the work was given up by whoever asked for it.
+    """
+    span = _started(name, trail, kind)
+    work = Stage(trail if span is None else replace(trail, traceparent=_traceparent(span)), span)
+    before = follow(work.trail)
+    work.set(analysis_id=trail.analysis_id, chunk_index=trail.chunk_index, **attributes)
+    try:
+        yield work
+    except BaseException as error:
+        if is_given_up(error):
+            work.set(given_up=True)
+        else:
+            work.fail(error_type(error))
+        raise
+    finally:
+        follow(before)
+        if span is not None:
+            span.end()
+
+
+def _started(name: str, trail: Trail, kind: SpanKind) -> Span | None:
+    provider = _provider()
+    if provider is None:
+        return None
+    parent = _W3C.extract({"traceparent": trail.traceparent} if trail.traceparent else {}, context=Context())
+    return provider.get_tracer("longtake").start_span(name, context=parent, kind=kind)
+
+
+def _traceparent(span: Span) -> str:
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier, context=trace.set_span_in_context(span, Context()))
+    return carrier["traceparent"]
+
+
+@cache
+def _provider() -> TracerProvider | None:
+    """One per process, since exporting takes a thread. None where traces are off."""
+    if not any(map(os.environ.get, ENDPOINTS)) or any(os.environ.get(name) == off for name, off in SWITCHES):
+        return None
+    exporter: SpanExporter  # the two are imported where one is wanted
+    if _protocol() == GRPC_PROTOCOL:
+        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc  # noqa: PLC0415
+
+        exporter = grpc.OTLPSpanExporter()
+    else:
+        from opentelemetry.exporter.otlp.proto.http import trace_exporter as http  # noqa: PLC0415
+
+        exporter = http.OTLPSpanExporter()
+    named = {} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: "longtake"}
+    provider = TracerProvider(resource=Resource.create(named | _replica()))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+def _protocol() -> str:
+    """Raises ValueError for one that is none of OpenTelemetry's, or that its Python exporters do not speak."""
+    protocol = next(filter(None, map(os.environ.get, PROTOCOLS)), HTTP_PROTOCOL)
+    if protocol not in (HTTP_PROTOCOL, GRPC_PROTOCOL):
+        raise ValueError(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}; set it to {HTTP_PROTOCOL} or {GRPC_PROTOCOL}.")
+    return protocol
+
+
+def _replica() -> dict[str, str]:
+    try:
+        context = serve.get_replica_context()
+    except RayServeException:  # outside of Serve
+        return {}
+    return {"longtake.deployment": context.deployment, "service.instance.id": context.replica_tag}

@@ -1,0 +1,1 @@
+"""Requests, results, events and errors as clients see them."""

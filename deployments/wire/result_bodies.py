@@ -1,0 +1,334 @@
+"""What an analysis looks like over HTTP."""
+
+from pydantic import BaseModel, ConfigDict
+
+from deployments.model_choice import ModelChoice
+from pipeline.analysis import AnalysisDone
+from pipeline.answers.coverage import frames_looked_at
+from pipeline.types import (
+    ChunkAnswer,
+    ChunkPlan,
+    Citation,
+    Coverage,
+    DecodeReport,
+    TokenLogprob,
+    TokenSampling,
+    TokenUsage,
+    VideoInfo,
+    WrittenToken,
+)
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class VideoInfoBody(Schema):
+    width: int
+    height: int
+    fps: float
+    duration: float
+    """Seconds."""
+    total_frames: int
+    codec: str
+
+    @classmethod
+    def of(cls, video: VideoInfo) -> "VideoInfoBody":
+        return cls(
+            width=video.width,
+            height=video.height,
+            fps=round(video.fps, 3),
+            duration=round(video.duration_seconds, 3),
+            total_frames=video.total_frames,
+            codec=video.codec,
+        )
+
+
+class FailureBody(Schema):
+    type: str
+    message: str
+
+
+class VideoMetadataBody(Schema):
+    """What Qwen's fetch_video gives with return_video_metadata, under its names, and the frames' times."""
+
+    fps: float
+    """Of the video, on average."""
+    frames_indices: list[int]
+    """The frames that were looked at, counted from the video's first."""
+    total_num_frames: int
+    """Of the video."""
+    video_backend: str
+    frame_times: list[float]
+    """Seconds; a frame already on the screen when the chunk starts has the chunk's start."""
+
+    @classmethod
+    def of(cls, plan: ChunkPlan, chunk_index: int, decode: DecodeReport) -> "VideoMetadataBody":
+        indices, seconds = frames_looked_at(plan.chunks[chunk_index], decode)
+        return cls(
+            fps=round(plan.video.fps, 6),
+            frames_indices=indices.tolist(),
+            total_num_frames=plan.video.total_frames,
+            video_backend=decode.backend,
+            frame_times=seconds.round(3).tolist(),
+        )
+
+
+class ChunkResultBody(Schema):
+    chunk_index: int
+    start_time: float
+    """Seconds from the first frame."""
+    end_time: float
+    success: bool
+    response: str | None
+    processing_time: float
+    """Seconds from the chunk's turn to its answer, retries included."""
+    decode_seconds: float
+    inference_seconds: float
+    queue_seconds: float
+    """Of processing_time: neither decoding nor inference."""
+    num_frames: int
+    missing_frames: list[float]
+    """Times of frames that could not be decoded."""
+    degraded: bool
+    """Whether the video is damaged between start_time and end_time: frames are missing, or may be wrong."""
+    decoder: str | None
+    decode_reused: bool
+    """Whether the frames were still there from a question before."""
+    answer_reused: bool
+    """Whether another stored analysis had asked the same of the chunk, and its answer was taken."""
+    attempts: int
+    prompt_tokens: int
+    cached_tokens: int
+    """Of prompt_tokens: those that the engine still had."""
+    completion_tokens: int
+    finish_reason: str | None
+    error: FailureBody | None
+    video_metadata: VideoMetadataBody | None
+    """Of a chunk that was answered, where include_video_metadata asks for it."""
+
+    @classmethod
+    def of(cls, answer: ChunkAnswer, described_plan: ChunkPlan | None = None) -> "ChunkResultBody":
+        decode = answer.text.decode if answer.text else None
+        generation = answer.text.generation if answer.text else None
+        usage = generation.usage if generation else TokenUsage()
+        return cls(
+            chunk_index=answer.chunk_index,
+            start_time=round(answer.start_seconds, 3),
+            end_time=round(answer.stop_seconds, 3),
+            success=generation is not None,
+            response=generation.text if generation else None,
+            processing_time=round(answer.processing_seconds, 3),
+            decode_seconds=round(decode.decode_seconds, 3) if decode else 0.0,
+            inference_seconds=round(generation.inference_seconds, 3) if generation else 0.0,
+            queue_seconds=round(answer.queue_seconds, 3),
+            num_frames=decode.num_frames if decode else 0,
+            missing_frames=[round(seconds, 3) for seconds in decode.missing_pts_seconds] if decode else [],
+            degraded=bool(decode and (decode.is_damaged or decode.missing_pts_seconds)),
+            decoder=decode.backend if decode else None,
+            decode_reused=bool(decode and decode.is_reused),
+            answer_reused=answer.is_reused,
+            attempts=answer.attempts,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            completion_tokens=usage.completion_tokens,
+            finish_reason=generation.finish_reason if generation else None,
+            error=FailureBody(type=answer.failure.type, message=answer.failure.message) if answer.failure else None,
+            video_metadata=(
+                VideoMetadataBody.of(described_plan, answer.chunk_index, decode) if described_plan and decode else None
+            ),
+        )
+
+
+class CoverageBody(Schema):
+    requested_fps: float
+    effective_fps: float
+    """Frames looked at per second of the chunks that were answered."""
+    frames_used: int
+    uncovered: list[tuple[float, float]]
+    """Parts of the asked range, in seconds, that no answered chunk covers."""
+    failed_chunks: list[int]
+    notices: list[str]
+    """What differs from the request."""
+
+    @classmethod
+    def of(cls, coverage: Coverage) -> "CoverageBody":
+        return cls(
+            requested_fps=round(coverage.requested_fps, 3),
+            effective_fps=round(coverage.effective_fps, 3),
+            frames_used=coverage.frames_used,
+            uncovered=[(round(start, 3), round(stop, 3)) for start, stop in coverage.uncovered],
+            failed_chunks=list(coverage.failed_chunks),
+            notices=list(coverage.notices),
+        )
+
+
+class PromptTokensBody(Schema):
+    cached_tokens: int
+    """Those that the engine still had from a prompt before."""
+
+
+class UsageBody(Schema):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensBody
+
+    @classmethod
+    def of(cls, usage: TokenUsage) -> "UsageBody":
+        return cls(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            total_tokens=usage.total_tokens,
+            prompt_tokens_details=PromptTokensBody(cached_tokens=usage.cached_tokens),
+        )
+
+
+class PlannedChunkBody(Schema):
+    chunk_index: int
+    start_time: float
+    end_time: float
+    num_frames: int
+    width: int
+    """Pixels at which the model sees the frames."""
+    height: int
+
+
+class PlanBody(Schema):
+    """The first event of a stream."""
+
+    video_info: VideoInfoBody
+    num_chunks: int
+    chunk_duration: float
+    chunks: list[PlannedChunkBody]
+    notices: list[str]
+
+    @classmethod
+    def of(cls, plan: ChunkPlan) -> "PlanBody":
+        return cls(
+            video_info=VideoInfoBody.of(plan.video),
+            num_chunks=len(plan.chunks),
+            chunk_duration=plan.chunk_duration_seconds,
+            chunks=[
+                PlannedChunkBody(
+                    chunk_index=chunk.index,
+                    start_time=round(chunk.start_seconds, 3),
+                    end_time=round(chunk.stop_seconds, 3),
+                    num_frames=chunk.num_frames,
+                    width=chunk.width_px,
+                    height=chunk.height_px,
+                )
+                for chunk in plan.chunks
+            ],
+            notices=list(plan.notices),
+        )
+
+
+class LikelyTokenBody(Schema):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+    @classmethod
+    def of(cls, token: TokenLogprob) -> "LikelyTokenBody":
+        return cls(token=token.token, logprob=token.logprob, bytes=list(token.token.encode()))
+
+
+class WrittenTokenBody(LikelyTokenBody):
+    """As in OpenAI's API."""
+
+    top_logprobs: list[LikelyTokenBody]
+
+    @classmethod
+    def of_written(cls, token: WrittenToken) -> "WrittenTokenBody":
+        likeliest = [LikelyTokenBody.of(likely) for likely in token.likeliest]
+        return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
+
+
+class CitationBody(Schema):
+    """A time that the answer gives."""
+
+    text: str
+    """As it stands in the answer, which is left as the model wrote it."""
+    time: float
+    """Seconds from the first frame."""
+    supported: bool
+    """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
+    chunk_index: int | None
+    """That chunk."""
+
+    @classmethod
+    def of(cls, citation: Citation) -> "CitationBody":
+        return cls(
+            text=citation.text,
+            time=round(citation.seconds, 3),
+            supported=citation.is_supported,
+            chunk_index=citation.chunk_index,
+        )
+
+
+class AnalysisBody(Schema):
+    success: bool
+    """Whether at least one chunk was answered; `partial` says whether all were."""
+    model: str
+    video_info: VideoInfoBody
+    num_chunks: int
+    chunk_results: list[ChunkResultBody]
+    aggregated_response: str | None
+    citations: list[CitationBody]
+    """Every time in aggregated_response, in its order."""
+    aggregation_error: str | None
+    finish_reason: str
+    """Of aggregated_response: `stop`, or `length` where `max_tokens` cut it off."""
+    logprobs: list[WrittenTokenBody] | None
+    """Of the tokens of aggregated_response, where they were asked for."""
+    merge_levels: int
+    """How often answers were merged on the way to this one: 0 for a single chunk."""
+    merge_seconds: float
+    """From the last chunk's answer to the merged one."""
+    coverage: CoverageBody
+    partial: bool
+    """Whether a chunk or the merge failed."""
+    total_successful_chunks: int
+    total_processing_time: float
+    seed: int
+    usage: UsageBody
+    notice: str | None
+    """What one must know about this model."""
+
+    @classmethod
+    def of(
+        cls,
+        done: AnalysisDone,
+        model: ModelChoice,
+        token_sampling: TokenSampling,
+        *,
+        include_video_metadata: bool = False,
+    ) -> "AnalysisBody":
+        described_plan = done.plan if include_video_metadata else None
+        return cls(
+            success=done.num_answered > 0,
+            model=model.told_name(token_sampling.adapter),
+            video_info=VideoInfoBody.of(done.plan.video),
+            num_chunks=len(done.plan.chunks),
+            chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
+            aggregated_response=done.answer,
+            citations=[CitationBody.of(citation) for citation in done.citations],
+            aggregation_error=done.answer_error,
+            finish_reason=done.finish_reason,
+            logprobs=written_tokens(done),
+            merge_levels=done.merge_levels,
+            merge_seconds=round(done.merge_seconds, 3),
+            coverage=CoverageBody.of(done.coverage),
+            partial=done.is_partial,
+            total_successful_chunks=done.num_answered,
+            total_processing_time=round(done.total_seconds, 3),
+            seed=token_sampling.seed,
+            usage=UsageBody.of(done.usage),
+            notice=model.notice,
+        )
+
+
+def written_tokens(done: AnalysisDone) -> list[WrittenTokenBody] | None:
+    """Of the answer, where they were asked for."""
+    return None if done.tokens is None else [WrittenTokenBody.of_written(token) for token in done.tokens]

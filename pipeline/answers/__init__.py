@@ -1,0 +1,1 @@
+"""From chunk answers to a checked answer: prompts, merging, citations, coverage."""

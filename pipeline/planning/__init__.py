@@ -1,0 +1,1 @@
+"""Which frames to look at, at what size, in which chunks."""

@@ -1,0 +1,1 @@
+"""HTTP and S3, past every guard."""

@@ -1,0 +1,1 @@
+"""Files that clients sent, in a folder or in S3."""

@@ -1,0 +1,1 @@
+"""What a file is: container, packets, frames and their times."""

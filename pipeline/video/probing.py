@@ -1,0 +1,284 @@
+"""What a video is, read from its packets; one picture is decoded, to see that it can be, which way up it is, and
+whether it is HDR or interlaced.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import ColorTrc
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.config import VideoLimits
+from pipeline.errors import UnreadableVideo, UnsupportedMedia, VideoTooLong
+from pipeline.types import HdrTransfer, VideoInfo
+from pipeline.video.containers import WithoutMediaData, opened_container, packets_of, video_stream
+from pipeline.video.packet_index import PLANNED_CODECS, PLANNED_CONTAINERS, PLANNED_PIXEL_FORMATS, PacketIndex
+from pipeline.video.video_files import VideoFile
+
+_PACKETS_TO_FIRST_PICTURE = 300
+"""A damaged start is passed over for this many packets: ten seconds at 30 frames per second."""
+
+MISSING_SHARE_TOLERATED = 0.02
+"""Of the frames that a file's header promises."""
+
+_HDR_TRANSFERS: dict[int, HdrTransfer] = {ColorTrc.SMPTE2084: HdrTransfer.PQ, ColorTrc.ARIB_STD_B67: HdrTransfer.HLG}
+_PROGRESSIVE_ORDERS = (0, 1)
+"""Of FFmpeg's AVFieldOrder: unknown and progressive; the others are interlaced."""
+
+
+@dataclass(frozen=True, eq=False)
+class ProbedVideo:
+    """A video's metadata, the time at which each of its frames is shown, and the packets that hold them."""
+
+    info: VideoInfo
+    pts_seconds: NDArray[np.float64]
+    """(N,) in display order; the first is 0."""
+    packet_index: PacketIndex | None
+    """None where the packets do not allow to plan by them."""
+
+
+def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: bool = False) -> ProbedVideo:
+    """Reads the packets of `video` once, from start to end; memory grows by 16 bytes per frame, and 16 per key frame.
+
+    With `skims`, where the container has tables of its packets, only these and the first picture are read: for what has
+    to be fetched.
+
+    Raises UnsupportedMedia for what is not an allowed video, UnreadableVideo for a damaged one and VideoTooLong for
+    one above `limits`.
+    """
+    with video.open("rb") as file:
+        with opened_container(file) as container:
+            stream = video_stream(container)
+            _check_stream(stream, limits)
+            picture = _first_picture(container, stream)
+            _check_size(picture.width, picture.height, limits)  # the container may have said less
+            is_interlaced = picture.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE_ORDERS
+            skims &= container.format.name.startswith("mov")
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        packets_file = cast(BinaryIO, WithoutMediaData(file)) if skims else file
+        with opened_container(packets_file) as container:
+            stream = video_stream(container)
+            packets = _FramePackets(container, stream, limits.max_total_frames, keys_by_table=skims)
+            ticks = _frame_ticks(packets)
+            clock_seconds = np.sort(ticks).astype(np.float64) * float(stream.time_base or 1)
+            pts_seconds = clock_seconds - clock_seconds[0]
+            info = _video_info(
+                container,
+                stream,
+                picture,
+                pts_seconds,
+                size_bytes=size_bytes,
+                fingerprint=fingerprint,
+                clock_offset_seconds=float(clock_seconds[0]),
+                is_interlaced=is_interlaced,
+            )
+    if info.duration_seconds > limits.max_duration_seconds:
+        raise VideoTooLong(
+            f"The video lasts {info.duration_seconds:.0f} s; {limits.max_duration_seconds:.0f} s are allowed here."
+        )
+    return ProbedVideo(info, pts_seconds, _packet_index(packets, ticks, info, picture.format.name))
+
+
+def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
+    codec: VideoCodecContext | None = stream.codec_context  # None where FFmpeg does not know the codec
+    name = codec.codec.canonical_name if codec else "unknown"
+    if codec is None or name not in limits.allowed_codecs:
+        raise UnsupportedMedia(
+            f"The video's codec is {name}; allowed here are {', '.join(sorted(limits.allowed_codecs))}."
+        )
+    if not codec.width or not codec.height:
+        raise UnreadableVideo("The video does not say its width and height: it is damaged, or was cut off.")
+    _check_size(codec.width, codec.height, limits)
+    # As the header says, where it does, and by the table of packets, where there is one.
+    _check_num_frames(max(stream.frames, len(stream.index_entries)), limits.max_total_frames)
+
+
+def _check_size(width_px: int, height_px: int, limits: VideoLimits) -> None:
+    if width_px * height_px > limits.max_frame_pixels:
+        raise VideoTooLong(
+            f"The video is {width_px}x{height_px} px; {limits.max_frame_pixels} px a frame are allowed here."
+        )
+
+
+def _check_num_frames(num_frames: int, max_frames: int) -> None:
+    if num_frames > max_frames:
+        raise VideoTooLong(f"The video has more than {max_frames} frames, the most allowed here.")
+
+
+def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+    """PyAV shows a stream's rotation on its frames alone."""
+    stream.thread_count = 1  # each thread would take its share of the process's memory
+    for packet in itertools.islice(packets_of(container, stream), _PACKETS_TO_FIRST_PICTURE):
+        with suppress(av.error.FFmpegError):
+            for picture in packet.decode():
+                return picture
+    raise UnreadableVideo("None of the video's first pictures can be decoded: the file is damaged, or was cut off.")
+
+
+def _frame_ticks(packets: _FramePackets) -> NDArray[np.int64]:
+    """(N,) when each packet's frame is shown, on the container's own clock, in the order of the file."""
+    ticks = np.fromiter(packets, dtype=np.int64)
+    if not len(ticks):
+        raise UnreadableVideo("The video stream holds no frames: the file is damaged, or was cut off.")
+    _check_complete(packets)
+    return ticks
+
+
+class _FramePackets:
+    """Presentation time of each packet that shows a frame, in ticks, in the order of the file; counts on the way."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, max_frames: int, *, keys_by_table: bool) -> None:
+        self.container, self.stream = container, stream
+        self.num_packets = 0
+        """With those that an edit list hides."""
+        self.stop_ticks = 0
+        """When the last frame ends, on the container's clock."""
+        self.key_places = array("q")
+        """Of the packets that show a frame, those at which decoding may start."""
+        self.key_seek_ticks = array("q")
+        self.all_are_plain = True
+        """Whether each packet has its times, and none is hidden."""
+        self._max_frames = max_frames
+        self._keys_by_table = keys_by_table
+
+    def __iter__(self) -> Iterator[int]:
+        num_frames = 0
+        # What their seeking goes by: MP4 has an index of decoding times, Matroska's cues are presentation times.
+        seeks_by_dts = self.container.format.name.startswith("mov")
+        for packet in packets_of(self.container, self.stream):
+            # As torchcodec does: AVI knows no presentation times, and an edit list marks what it hides.
+            ticks = packet.pts if packet.pts is not None else packet.dts
+            if ticks is None:
+                self.all_are_plain &= not packet.size
+                continue
+            self.num_packets += 1
+            self.stop_ticks = max(self.stop_ticks, ticks + (packet.duration or 0))
+            seek_ticks = packet.dts if seeks_by_dts else packet.pts
+            self.all_are_plain &= packet.size > 0 and not packet.is_discard and None not in (packet.pts, seek_ticks)
+            if not packet.size or packet.is_discard:
+                continue
+            if seek_ticks is not None and self._is_key(packet):
+                self.key_places.append(num_frames)
+                self.key_seek_ticks.append(seek_ticks)
+            num_frames += 1
+            _check_num_frames(num_frames, self._max_frames)
+            yield ticks
+
+    def _is_key(self, packet: av.Packet[VideoStream]) -> bool:
+        if self._keys_by_table:
+            return self.stream.index_entries[self.num_packets - 1].is_keyframe
+        return packet.is_keyframe
+
+
+def _packet_index(
+    packets: _FramePackets, ticks: NDArray[np.int64], info: VideoInfo, pixel_format: str
+) -> PacketIndex | None:
+    if info.codec not in PLANNED_CODECS or not info.container.startswith(PLANNED_CONTAINERS):
+        return None
+    if pixel_format not in PLANNED_PIXEL_FORMATS:
+        return None
+    starts_with_key = packets.key_places[:1] == array("q", [0])
+    if not (packets.all_are_plain and starts_with_key and len(np.unique(ticks)) == len(ticks)):
+        return None
+    return PacketIndex(ticks, np.array(packets.key_places), np.array(packets.key_seek_ticks))
+
+
+def _check_complete(packets: _FramePackets) -> None:
+    """Raises UnreadableVideo for a file that was cut off: a player would show its start and say nothing."""
+    missing = _num_missing(packets)
+    promised = packets.num_packets + missing
+    if missing > promised * MISSING_SHARE_TOLERATED:
+        raise UnreadableVideo(
+            f"The video's header promises {promised} frames, and the file holds {packets.num_packets}: it was cut off "
+            "or is damaged. Check that it plays to its end, and send it again."
+        )
+
+
+def _num_missing(packets: _FramePackets) -> int:
+    """How many frames the file lacks by its own account; 0 where it gives none, as MPEG-TS does not."""
+    container, stream = packets.container, packets.stream
+    if container.format.name.startswith("mov"):
+        # The index after edit lists. `stream.frames` counts what those cut away, too.
+        return len(stream.index_entries) - packets.num_packets
+    if container.format.name == "avi":
+        # Times are frame numbers here. A frame that only repeats the one before it is counted, and has no packet.
+        return stream.frames - packets.stop_ticks
+    if packets.stop_ticks and (seconds := _clock_seconds(stream.metadata.get("DURATION", ""))):
+        # Matroska's tag: where the stream ends, or, by another muxer, how long it is.
+        found_seconds = float(packets.stop_ticks * (stream.time_base or 1))
+        return round((seconds - found_seconds) * packets.num_packets / found_seconds)
+    return 0
+
+
+def _clock_seconds(text: str) -> float:
+    """Of `00:01:30.500000000`; 0 for anything else."""
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else 0.0
+
+
+def _video_info(
+    container: InputContainer,
+    stream: VideoStream,
+    picture: av.VideoFrame,
+    pts_seconds: NDArray[np.float64],
+    *,
+    size_bytes: int,
+    fingerprint: str,
+    clock_offset_seconds: float,
+    is_interlaced: bool,
+) -> VideoInfo:
+    frame_seconds = _frame_seconds(stream, pts_seconds)
+    duration_seconds = float(pts_seconds[-1]) + frame_seconds
+    width, height = shown_size(picture)
+    return VideoInfo(
+        width=width,
+        height=height,
+        fps=len(pts_seconds) / duration_seconds,
+        duration_seconds=duration_seconds,
+        total_frames=len(pts_seconds),
+        codec=stream.codec_context.codec.canonical_name,  # `name` is the decoder's: libdav1d for av1
+        container=container.format.name,
+        size_bytes=size_bytes,
+        fingerprint=fingerprint,
+        is_variable_frame_rate=_is_variable(pts_seconds, frame_seconds),
+        clock_offset_seconds=clock_offset_seconds,
+        hdr_transfer=_HDR_TRANSFERS.get(picture.color_trc),
+        is_interlaced=is_interlaced,
+    )
+
+
+def _frame_seconds(stream: VideoStream, pts_seconds: NDArray[np.float64]) -> float:
+    """How long the last frame stands: as long as the median one, as no container says it reliably."""
+    if len(pts_seconds) > 1:
+        seconds = float(np.median(np.diff(pts_seconds))) or float(pts_seconds[-1]) / (len(pts_seconds) - 1)
+        if seconds:
+            return seconds
+    rate = stream.average_rate or stream.guessed_rate
+    return 1 / float(rate) if rate else 1.0
+
+
+def _is_variable(pts_seconds: NDArray[np.float64], frame_seconds: float) -> bool:
+    """Whether a frame is more than half a frame away from an even grid; less is the rounding of a coarse clock."""
+    even = np.linspace(0.0, pts_seconds[-1], len(pts_seconds))
+    return bool(np.any(np.abs(pts_seconds - even) > frame_seconds / 2))
+
+
+def shown_size(picture: av.VideoFrame) -> tuple[int, int]:
+    """(width, height) in pixels after the rotation that the file asks for."""
+    if picture.rotation % 180:
+        return picture.height, picture.width
+    return picture.width, picture.height

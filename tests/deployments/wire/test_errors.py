@@ -1,0 +1,50 @@
+"""Every error of ours has a status, and its message is all that leaves the house."""
+
+from __future__ import annotations
+
+import inspect
+from http import HTTPStatus
+
+import pytest
+from fastapi.testclient import TestClient
+from ray.exceptions import RayTaskError
+
+from deployments.wire.errors import STATUS, error_body
+from pipeline import errors
+from pipeline.errors import LongtakeError
+from tests.deployments.api.fakes import FakeOrchestrator
+from tests.deployments.api.wire import error_of
+
+CLASSES = {found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, LongtakeError)}
+
+
+def test_every_error_has_a_status() -> None:
+    assert set(STATUS) == CLASSES
+    assert all(status in set(HTTPStatus) for status in STATUS.values())
+
+
+@pytest.mark.parametrize("error_class", sorted(CLASSES, key=lambda found: found.__name__))
+def test_error_reaches_the_client(
+    error_class: type[LongtakeError], client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    failure = error_class("What was got, and what to do.", param="video_url")
+    for raised in (failure, RayTaskError("plan", "Traceback", failure).as_instanceof_cause()):
+        orchestrator.events = (raised,)
+        response = client.post("/v1/analyses", json={"prompt": "What?", "video_url": "https://example.com/cat.mp4"})
+        assert error_of(response, STATUS[error_class]) == {
+            "type": error_class.type_name(),
+            "message": "What was got, and what to do.",
+            "param": "video_url",
+        }
+
+
+def test_clients_are_blamed_for_their_own_errors_only() -> None:
+    for error_class, status in STATUS.items():
+        is_ours = issubclass(error_class, errors.ServiceError) or error_class is LongtakeError
+        assert (status >= 500) == (is_ours and error_class is not errors.EngineBusy)  # 429: come again
+
+
+def test_other_errors_tell_nothing() -> None:
+    body = error_body(RuntimeError("secret"))
+    assert body["error"]["type"] == "internal_error"
+    assert "secret" not in str(body)
