@@ -1,13 +1,13 @@
 """FrameDecoder: from a chunk of the plan to its pixels as the engine takes them."""
 
 import asyncio
-import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import ray
 
+from deployments.logs import logger
 from deployments.telemetry.metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
@@ -18,8 +18,6 @@ from pipeline.errors import ServiceError
 from pipeline.isolation.process import GivenUp
 from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
-
-logger = logging.getLogger("ray.serve")
 
 
 class FrameDecoder:
