@@ -11,7 +11,7 @@ from deployments.logs import logger
 from deployments.telemetry.metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.decoding.patches import prepared_chunk
 from pipeline.errors import ServiceError
