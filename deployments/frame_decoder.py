@@ -8,7 +8,7 @@ from contextlib import closing
 import ray
 
 from deployments.logs import logger
-from deployments.telemetry.metrics import DecoderMetrics, SourceMetrics
+from deployments.telemetry.decoding_metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
 from pipeline.decoding.chunk_decoder import ChunkDecoder
@@ -31,7 +31,7 @@ class FrameDecoder:
     def __init__(self, sources: SourceSettings, decoding: DecodingSettings) -> None:
         if not ray.get_gpu_ids():  # Ray no longer hides GPUs from actors that asked for none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().fetched)
+        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().count_fetched)
         self._process = decoding_process(group=ray.get_runtime_context().get_node_id())
         self._order = decoding.backend_order
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
@@ -71,12 +71,12 @@ class FrameDecoder:
         try:
             with (
                 stage("decode", trail) as decoding,  # here and not where it is asked for: it may have to wait
-                self._metrics.decoding(),
+                self._metrics.counting_failures(),
                 self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
                 closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, given_up)) as backends,
             ):
                 decoded = ChunkDecoder(backends, self._order).decode(chunk)
-                self._metrics.decoded(decoded.report)
+                self._metrics.count(decoded.report)
                 decoding.set(
                     decoder=decoded.report.backend,
                     num_frames=decoded.report.num_frames,
@@ -84,4 +84,4 @@ class FrameDecoder:
                 )
                 return prepared_chunk(decoded, video.fingerprint)
         finally:
-            self._metrics.lost(self._process.num_workers_lost)
+            self._metrics.count_lost_workers(self._process.num_workers_lost)

@@ -102,12 +102,12 @@ class Orchestrator:
         self._kept_answers = KeptAnswers(open_store(store_settings), choice)
         self._num_analyses = 0
         self._rates = MeasuredRates()
-        self._watch = AnalysisMonitor()
+        self._monitor = AnalysisMonitor()
 
     async def max_model_len(self) -> int:
         """The engine's. Raises DeadlineExceeded when there is no engine for too long."""
         async with deadline(self._settings.chunk_timeout_seconds, "Waiting for the engine"):
-            max_model_len, _ = await with_retries(
+            max_model_len = await with_retries(
                 self._engine.max_model_len.remote, attempts=self._settings.chunk_attempts, what="The engine"
             )
         return int(max_model_len)
@@ -126,7 +126,7 @@ class Orchestrator:
         """Yields a PlanReady, then a ChunkDone and a Progress for each chunk as it is answered, AnswerDeltas while the
         answer is written, and an AnalysisDone. Raises LongtakeError up to the plan; later failures stand in the result.
         """
-        async for event in self._watch.over(job, self._analyze):
+        async for event in self._monitor.run(job, self._analyze):
             yield event
 
     async def _analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
@@ -168,7 +168,7 @@ class Orchestrator:
         budget = TokenBudget(max_model_len, text_tokens)
         async with deadline(self._settings.chunk_timeout_seconds, "Reading and planning the video"):
             plan: ChunkPlan
-            plan, _ = await with_retries(
+            plan = await with_retries(
                 lambda: self._chunker.plan.remote(job.source, job.chunking, budget, job.trail),
                 attempts=self._settings.chunk_attempts,
                 what="The plan",
@@ -242,7 +242,7 @@ class Orchestrator:
         try:
             with stage("merge", run.job.trail) as merge:
                 async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
-                    merged, _ = await with_retries(
+                    merged = await with_retries(
                         lambda: self._merged(run, task, relay, merge.trail),
                         attempts=self._settings.chunk_attempts,
                         what="The merge",

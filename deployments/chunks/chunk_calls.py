@@ -15,7 +15,7 @@ from deployments.logs import logger
 from deployments.serving.calls import deadline, with_retries
 from deployments.serving.ray_errors import INTERNAL_ERROR
 from deployments.serving.text_relay import TextRelay, relay_through
-from deployments.telemetry.metrics import FrameStoreMetrics
+from deployments.telemetry.decoding_metrics import FrameStoreMetrics
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.analysis import AnalysisJob
 from pipeline.answers.prompting import chunk_question
@@ -52,7 +52,7 @@ class ChunkCalls:
         async with self._reserved(chunk.frame_bytes):
             with stage("chunk", trail, start_seconds=chunk.start_seconds, stop_seconds=chunk.stop_seconds) as work:
                 answer = await self._answered(replace(job, trail=work.trail), plan, chunk, relay)
-                _tell_end(work, answer)
+                _record_outcome(work, answer)
         return answer
 
     async def _answered(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkAnswer:
@@ -65,7 +65,7 @@ class ChunkCalls:
             return await self._attempt(job, plan, chunk, relay)
 
         try:
-            text, _ = await with_retries(attempt, attempts=self._settings.chunk_attempts, what=f"Chunk {chunk.index}")
+            text = await with_retries(attempt, attempts=self._settings.chunk_attempts, what=f"Chunk {chunk.index}")
         except LongtakeError as error:
             failure = ChunkFailure(error.type_name(), error.message)
         except Exception:
@@ -85,10 +85,10 @@ class ChunkCalls:
     async def _reserved(self, num_bytes: int) -> AsyncIterator[None]:
         try:
             async with self._frames_in_flight.reserved(num_bytes):
-                self._metrics.in_flight(self._frames_in_flight.held_bytes)
+                self._metrics.set_in_flight(self._frames_in_flight.held_bytes)
                 yield
         finally:
-            self._metrics.in_flight(self._frames_in_flight.held_bytes)
+            self._metrics.set_in_flight(self._frames_in_flight.held_bytes)
 
     async def _attempt(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkText:
         prompt, token_sampling = chunk_question(job, plan, chunk)
@@ -114,7 +114,7 @@ class ChunkCalls:
         return text
 
 
-def _tell_end(work: Stage, answer: ChunkAnswer) -> None:
+def _record_outcome(work: Stage, answer: ChunkAnswer) -> None:
     work.set(attempts=answer.attempts, queue_seconds=answer.queue_seconds if answer.text else None)
     if answer.text:
         work.set(decode_reused=answer.text.decode.is_reused)
