@@ -32,7 +32,7 @@ from longtake.requests import SERVER_VARIABLE
 from pipeline import errors
 from pipeline.types import HttpVideo, LocalVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE, FakeOrchestrator
-from tests.deployments.api.test_native import ANALYSIS
+from tests.deployments.api.result_bodies import ANALYSIS
 from tests.longtake.fake_server import ID, FakeAnalyses, served
 
 URL = "https://example.com/cat.mp4"

@@ -16,7 +16,7 @@ from pipeline import errors
 from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
 from pipeline.types import HttpVideo, LocalVideo, Prompt
 from tests.deployments.api.fakes import FakeOrchestrator
-from tests.deployments.api.test_native import ANALYSIS
+from tests.deployments.api.result_bodies import ANALYSIS
 from tests.deployments.api.wire import check_discreet
 
 INPUT: dict[str, Any] = {

@@ -23,7 +23,8 @@ from pipeline.errors import DecodeFailed
 from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
 from pipeline.types import HttpVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE
-from tests.deployments.api.test_native import ANALYSIS, ASKED, CHUNK_RESULT, FAILED_RESULT, VIDEO_BYTES, VIDEO_INFO
+from tests.deployments.api.native_requests import ASKED, VIDEO_BYTES
+from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT, FAILED_RESULT, VIDEO_INFO
 from tests.deployments.api.wire import error_of, events_of
 
 ROUTE = "/v1/analyses"
