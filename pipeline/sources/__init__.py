@@ -20,11 +20,9 @@ from pipeline.sources.uploads.stored_files import (
 )
 from pipeline.sources.urls import (
     DataUrl,
-    check_http_url,
     decode_data_url,
     decode_frame_list,
     parse_video_url,
-    public_name,
 )
 
 __all__ = [
@@ -39,7 +37,6 @@ __all__ = [
     "StoredFile",
     "UploadStore",
     "VideoLibrary",
-    "check_http_url",
     "check_room",
     "decode_data_url",
     "decode_frame_list",
@@ -49,6 +46,5 @@ __all__ = [
     "page_of",
     "parse_video_url",
     "post",
-    "public_name",
     "s3_client",
 ]

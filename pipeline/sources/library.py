@@ -17,7 +17,7 @@ from pipeline.sources.remote.http_downloads import HttpOrigin
 from pipeline.sources.remote.node_cache import HeldFile, NodeCache
 from pipeline.sources.remote.public_addresses import Resolver, resolve_host
 from pipeline.sources.remote.remote_blocks import RemoteBlocks, prepare_blocks
-from pipeline.sources.remote.s3_objects import S3Origin, s3_client, s3_video_name
+from pipeline.sources.remote.s3_objects import S3Origin, s3_client
 from pipeline.sources.remote.transfers import CountedOrigin, Origin, RemoteVersion, copy_body
 from pipeline.sources.uploads.opening import open_upload_store
 from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
@@ -80,7 +80,7 @@ class VideoLibrary:
                 origin = HttpOrigin(url, self._settings, self._retry_budgets, resolve=self._resolve)
                 return self._open_remote(CountedOrigin(origin, partial(self._on_fetched, "http")), expected, stack)
             case S3Video():
-                return self._open_remote(self._s3_origin(source, s3_video_name(source)), expected, stack)
+                return self._open_remote(self._s3_origin(source, source.public_name), expected, stack)
 
     def _open_local(self, path: str, expected: str | None) -> LocalCopy:
         copy = self._local_files.find(path)

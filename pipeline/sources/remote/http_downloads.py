@@ -22,7 +22,7 @@ from pipeline.sources.remote.attempts import (
 )
 from pipeline.sources.remote.public_addresses import GuardedNetwork, Resolver, resolve_host
 from pipeline.sources.remote.transfers import Body, RemoteVersion, changed_meanwhile
-from pipeline.sources.urls import HttpTarget, public_name, split_http_url
+from pipeline.types import HttpUrl
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PARTIAL_CONTENT = 206
@@ -32,11 +32,12 @@ class HttpOrigin:
     """The object behind one URL, an `Origin`."""
 
     def __init__(
-        self, url: str, settings: SourceSettings, budgets: RetryBudgets, *, resolve: Resolver = resolve_host
+        self, url: HttpUrl, settings: SourceSettings, budgets: RetryBudgets, *, resolve: Resolver = resolve_host
     ) -> None:
-        self.name = public_name(url)
-        self.location = url
-        self.retry_budget = budgets.of(split_http_url(url).authority)
+        self.name = url.public_name
+        self.location = str(url)
+        self.retry_budget = budgets.of(url.authority)
+        self._url = url
         self._settings = settings
         self._resolve = resolve
 
@@ -76,7 +77,7 @@ class HttpOrigin:
     def _response(self, headers: list[tuple[str, str]], deadline: Deadline) -> Iterator[httpcore.Response]:
         """The successful answer at the end of the redirects."""
         with _translated_errors(self.name), self._connections(deadline) as connections:
-            target = split_http_url(self.location)
+            target = self._url
             for _ in range(self._settings.max_redirects + 1):
                 with connections.stream(
                     "GET",
@@ -107,9 +108,9 @@ class HttpOrigin:
         read = self._settings.read_timeout_seconds
         return {"connect": self._settings.connect_timeout_seconds, "read": read, "write": read, "pool": read}
 
-    def _redirect_target(self, current: HttpTarget, location: str) -> HttpTarget:
+    def _redirect_target(self, current: HttpUrl, location: str) -> HttpUrl:
         try:
-            return split_http_url(urljoin(current.url, location))
+            return HttpUrl.parse(urljoin(str(current), location))
         except (InvalidRequest, ValueError) as error:  # ValueError: urljoin's, for a malformed host
             raise SourceForbidden(
                 f"{self.name} redirects to something that is not a plain http or https URL. Send another URL."
@@ -161,11 +162,11 @@ def _has_bad_certificate(error: httpcore.ConnectError) -> bool:
     return any(isinstance(argument, ssl.SSLCertVerificationError) for argument in error.args)
 
 
-def _httpcore_url(target: HttpTarget) -> httpcore.URL:
+def _httpcore_url(target: HttpUrl) -> httpcore.URL:
     return httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path_and_query)
 
 
-def _base_headers(target: HttpTarget) -> list[tuple[str, str]]:
+def _base_headers(target: HttpUrl) -> list[tuple[str, str]]:
     return [
         ("Host", target.authority),
         ("User-Agent", "longtake"),

@@ -36,7 +36,6 @@ from pipeline.sources.remote.attempts import (
     retry_after_seconds,
 )
 from pipeline.sources.remote.transfers import Body, RemoteVersion
-from pipeline.sources.urls import check_bucket_name
 from pipeline.types import S3Video
 
 if TYPE_CHECKING:
@@ -70,19 +69,13 @@ def s3_client(settings: SourceSettings, *, max_attempts: int) -> S3Client:
     )
 
 
-def s3_video_name(video: S3Video) -> str:
-    """For messages. A key ends at a question mark, in case that the client pasted a presigned URL's query."""
-    return f"s3://{video.bucket}/{video.key.partition('?')[0]}"
-
-
 class S3Origin:
     """One object, an `Origin`. `client` makes one attempt; `name` stands for the object in messages."""
 
     def __init__(self, client: S3Client, video: S3Video, budgets: RetryBudgets, *, name: str) -> None:
-        check_bucket_name(video.bucket)
         self.name = name
         self.retry_budget = budgets.of(client.meta.endpoint_url)
-        self.location = f"s3://{video.bucket}/{video.key}"
+        self.location = str(video)
         self._client = client
         self._video = video
 

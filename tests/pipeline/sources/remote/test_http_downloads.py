@@ -23,7 +23,7 @@ from pipeline.errors import (
     UnreadableVideo,
 )
 from pipeline.sources import VideoLibrary
-from pipeline.types import HttpVideo
+from pipeline.types import HttpUrl, HttpVideo
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, Page, in_turn, page, redirect, sized
 
@@ -37,14 +37,14 @@ def library(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> VideoL
 
 
 def fetch(library: VideoLibrary, url: str, expected: str | None = None) -> tuple[str, bytes]:
-    with library.open(HttpVideo(url), expected) as copy:
+    with library.open(HttpVideo(HttpUrl.parse(url)), expected) as copy:
         content = content_of(copy)
         assert copy.size_bytes == len(content)
         return copy.fingerprint, content
 
 
 def refusal(library: VideoLibrary, url: str, expected: str | None = None) -> LongtakeError:
-    with pytest.raises(LongtakeError) as caught, library.open(HttpVideo(url), expected):
+    with pytest.raises(LongtakeError) as caught, library.open(HttpVideo(HttpUrl.parse(url)), expected):
         pass
     return caught.value
 
