@@ -1,7 +1,6 @@
 """AnalysisRunner: stored analyses are run here, on the Orchestrator, whoever asked for them and whenever."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 from ray.serve.handle import DeploymentHandle
 
@@ -10,7 +9,7 @@ from deployments.jobs.stored_runs import StoredRuns
 from deployments.jobs.upkeep import StoreUpkeep
 from deployments.jobs.webhook_sender import WebhookSender
 from deployments.model_choice import ModelChoice
-from pipeline.analysis import AnalysisEvent, AnalysisJob
+from deployments.orchestrator_client import OrchestratorHandle
 from pipeline.sources import open_upload_store
 from pipeline.store import open_store
 
@@ -20,7 +19,7 @@ class AnalysisRunner:
 
     def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
         store = open_store(settings.store)
-        self._runs = StoredRuns(store, _CancellingOrchestrator(orchestrator), settings.store, choice)
+        self._runs = StoredRuns(store, OrchestratorHandle(orchestrator), settings.store, choice)
         upkeep = StoreUpkeep(store, open_upload_store(settings.sources))
         webhooks = WebhookSender(store, settings)
         self._tasks = [asyncio.ensure_future(work) for work in (self._runs.run(), upkeep.run(), webhooks.run())]
@@ -34,19 +33,3 @@ class AnalysisRunner:
         for task in self._tasks:
             if task.done():
                 task.result()
-
-
-class _CancellingOrchestrator:
-    """Serve ends a call when the request that made it ends. There is none here."""
-
-    def __init__(self, handle: DeploymentHandle) -> None:
-        self._stream = handle.options(stream=True)
-
-    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
-        events = self._stream.analyze.remote(job)
-        try:
-            async for event in events:
-                yield event
-        except BaseException:
-            events.cancel()
-            raise

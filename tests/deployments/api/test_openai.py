@@ -11,7 +11,7 @@ import av
 import pytest
 from fastapi.testclient import TestClient
 
-from deployments.api.openai import ChatCompletionRequest
+from deployments.api.openai_requests import ChatCompletionRequest
 from deployments.model_choice import DEMO_NOTICE
 from pipeline import errors
 from pipeline.analysis import AnswerDelta, PlanReady

@@ -9,8 +9,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from deployments.api.request_spans import RequestSpans, begin_trail
+from deployments.api.request_spans import RequestSpans
 from deployments.logs import follow
+from deployments.orchestrator_client import begin_trail
 from pipeline.types import NO_TRAIL, Trail
 from tests.deployments.telemetry.tracing_provider import INCOMING, SECRET, exported, flush
 from tests.otlp import Collector

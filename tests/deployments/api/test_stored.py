@@ -354,8 +354,8 @@ def test_listening_ends(service: Service, store: AnalysisStore, client: TestClie
     assert names in {"cancel": [["cancelled"]], "error": [["error"]], "delete": [[], ["cancelled"]]}[end]
 
 
-async def _all(texts: Any) -> list[str]:
-    return [text async for text in texts]
+async def _all(events: Any) -> list[str]:
+    return [event.decode() async for event in events]
 
 
 async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
