@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+
+from cachetools import LRUCache
 
 from pipeline.errors import SourceUnavailable
 
@@ -86,20 +87,16 @@ class RetryBudget:
 
 
 class RetryBudgets:
-    """One budget for each host, of those that were asked last. Used by many threads."""
+    """One budget for each host, of the hosts asked last. Used by many threads."""
 
     def __init__(self) -> None:
-        self._budgets: OrderedDict[str, RetryBudget] = OrderedDict()
+        self._budgets: LRUCache[str, RetryBudget] = LRUCache(_MOST_HOSTS)
         self._lock = threading.Lock()
 
     def of(self, host: str) -> RetryBudget:
         """`host` with its port: another port is another service."""
         with self._lock:
-            budget = self._budgets.setdefault(host, RetryBudget())
-            self._budgets.move_to_end(host)
-            if len(self._budgets) > _MOST_HOSTS:
-                self._budgets.popitem(last=False)
-            return budget
+            return self._budgets.setdefault(host, RetryBudget())
 
 
 def retry(attempt: Callable[[], Result], *, name: str, deadline: Deadline, budget: RetryBudget) -> Result:
