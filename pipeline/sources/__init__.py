@@ -1,4 +1,4 @@
-"""From a URL, an S3 object, an upload or a server path to a file on this node, past every guard.
+"""Open a video from a URL, S3, an upload or a server path as a file on this node, behind every guard.
 
 Everything here is synchronous; callers run it in threads.
 """

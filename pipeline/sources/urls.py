@@ -21,14 +21,14 @@ _FRAME_LIST = "data:video/jpeg;base64,"
 
 @dataclass(frozen=True)
 class DataUrl:
-    """A video inside the request itself. It stays encoded until `decode_data_url` or `decode_frame_list`."""
+    """A video inside the request. It stays encoded until `decode_data_url` or `decode_frame_list`."""
 
     url: str = field(repr=False)
 
     @property
     def is_frame_list(self) -> bool:
-        """Whether it is `data:video/jpeg;base64,` with one or more images, each encoded on its own, and commas between
-        them: vLLM's way to send frames that are already decoded.
+        """Whether it is `data:video/jpeg;base64,` followed by separately encoded images with commas between them:
+        vLLM's format for frames that are already decoded.
         """
         return self.url[: len(_FRAME_LIST)].lower() == _FRAME_LIST
 
@@ -55,10 +55,10 @@ def parse_video_url(text: str) -> HttpVideo | S3Video | DataUrl:
 
 
 def decode_data_url(url: str, max_bytes: int) -> bytes:
-    """The bytes inside a base64 `data:` URL.
+    """Decode a base64 `data:` URL.
 
-    Raises SourceTooLarge, before anything is decoded, for more than `max_bytes`, and InvalidRequest when it
-    is not base64 or empty.
+    Raises SourceTooLarge for more than `max_bytes`, before decoding anything, and InvalidRequest if it is empty or not
+    base64.
     """
     start = _payload_start(url)
     size_bytes = (len(url) - start) * 3 // 4 - url.count("=", len(url) - 2)
@@ -74,10 +74,10 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
 
 
 def decode_frame_list(url: str, max_bytes: int) -> Iterator[bytes]:
-    """The images inside a frame list, one after the other.
+    """Decode the images of a frame list, one after the other.
 
-    Raises SourceTooLarge in place of the one with which they are more than `max_bytes`, and InvalidRequest in place of
-    one that is not base64.
+    Raises SourceTooLarge in place of the image that exceeds `max_bytes`, and InvalidRequest in place of an image that
+    is not base64.
     """
     start, total_bytes = _payload_start(url), 0
     for index in itertools.count():

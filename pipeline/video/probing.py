@@ -8,7 +8,6 @@ import itertools
 import os
 import re
 from array import array
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -72,9 +71,9 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
         packets_file = cast(BinaryIO, WithoutMediaData(file)) if skims else file
         with opened_container(packets_file) as container:
             stream = video_stream(container)
-            packets = _FramePackets(container, stream, limits.max_total_frames, keys_by_table=skims)
-            ticks = _frame_ticks(packets)
-            clock_seconds = np.sort(ticks).astype(np.float64) * float(stream.time_base or 1)
+            packets = _read_packets(container, stream, limits.max_total_frames, keys_by_table=skims)
+            _check_complete(packets, container, stream)
+            clock_seconds = np.sort(packets.ticks).astype(np.float64) * float(stream.time_base or 1)
             pts_seconds = clock_seconds - clock_seconds[0]
             info = _video_info(
                 container,
@@ -90,7 +89,7 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
         raise VideoTooLong(
             f"The video lasts {info.duration_seconds:.0f} s; {limits.max_duration_seconds:.0f} s are allowed here."
         )
-    return ProbedVideo(info, pts_seconds, _packet_index(packets, ticks, info, picture.format.name))
+    return ProbedVideo(info, pts_seconds, _packet_index(packets, info, picture.format.name))
 
 
 def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
@@ -129,77 +128,80 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFr
     raise UnreadableVideo("None of the video's first pictures can be decoded: the file is damaged, or was cut off.")
 
 
-def _frame_ticks(packets: _FramePackets) -> NDArray[np.int64]:
-    """(N,) when each packet's frame is shown, on the container's own clock, in the order of the file."""
-    ticks = np.fromiter(packets, dtype=np.int64)
-    if not len(ticks):
+@dataclass(frozen=True, eq=False)
+class _VideoPackets:
+    """The packets of a video stream, in the order of the file; N of them show a frame."""
+
+    ticks: NDArray[np.int64]
+    """(N,) when each frame is shown, on the container's own clock."""
+    num_packets: int
+    """With those that an edit list hides."""
+    stop_ticks: int
+    """When the last frame ends."""
+    key_places: NDArray[np.int64]
+    """(K,) places in `ticks` at which decoding may start."""
+    key_seek_ticks: NDArray[np.int64]
+    """(K,) what to seek for each of them."""
+    all_are_plain: bool
+    """Whether each packet has its times, and none is hidden."""
+
+
+def _read_packets(
+    container: InputContainer, stream: VideoStream, max_frames: int, *, keys_by_table: bool
+) -> _VideoPackets:
+    """Read the stream to its end. Memory grows by 8 bytes a frame, and by 16 a key frame.
+
+    Raises UnreadableVideo for a stream without frames, VideoTooLong for more than `max_frames`.
+    """
+    ticks, key_places, key_seek_ticks = array("q"), array("q"), array("q")
+    num_packets = stop_ticks = 0
+    all_are_plain = True
+    # MP4 seeks in an index of decoding times; Matroska's cues are presentation times.
+    seeks_by_dts = container.format.name.startswith("mov")
+    for packet in packets_of(container, stream):
+        # As torchcodec does: AVI knows no presentation times, and an edit list marks what it hides.
+        shown_ticks = packet.pts if packet.pts is not None else packet.dts
+        if shown_ticks is None:
+            all_are_plain &= not packet.size
+            continue
+        num_packets += 1
+        stop_ticks = max(stop_ticks, shown_ticks + (packet.duration or 0))
+        seek_ticks = packet.dts if seeks_by_dts else packet.pts
+        all_are_plain &= packet.size > 0 and not packet.is_discard and None not in (packet.pts, seek_ticks)
+        if not packet.size or packet.is_discard:
+            continue
+        is_key = stream.index_entries[num_packets - 1].is_keyframe if keys_by_table else packet.is_keyframe
+        if is_key and seek_ticks is not None:
+            key_places.append(len(ticks))
+            key_seek_ticks.append(seek_ticks)
+        ticks.append(shown_ticks)
+        _check_num_frames(len(ticks), max_frames)
+    if not ticks:
         raise UnreadableVideo("The video stream holds no frames: the file is damaged, or was cut off.")
-    _check_complete(packets)
-    return ticks
+    return _VideoPackets(
+        np.frombuffer(ticks, np.int64),  # the same memory: a copy would double the peak
+        num_packets,
+        stop_ticks,
+        np.array(key_places, np.int64),
+        np.array(key_seek_ticks, np.int64),
+        all_are_plain,
+    )
 
 
-class _FramePackets:
-    """Presentation time of each packet that shows a frame, in ticks, in the order of the file; counts on the way."""
-
-    def __init__(self, container: InputContainer, stream: VideoStream, max_frames: int, *, keys_by_table: bool) -> None:
-        self.container, self.stream = container, stream
-        self.num_packets = 0
-        """With those that an edit list hides."""
-        self.stop_ticks = 0
-        """When the last frame ends, on the container's clock."""
-        self.key_places = array("q")
-        """Of the packets that show a frame, those at which decoding may start."""
-        self.key_seek_ticks = array("q")
-        self.all_are_plain = True
-        """Whether each packet has its times, and none is hidden."""
-        self._max_frames = max_frames
-        self._keys_by_table = keys_by_table
-
-    def __iter__(self) -> Iterator[int]:
-        num_frames = 0
-        # What their seeking goes by: MP4 has an index of decoding times, Matroska's cues are presentation times.
-        seeks_by_dts = self.container.format.name.startswith("mov")
-        for packet in packets_of(self.container, self.stream):
-            # As torchcodec does: AVI knows no presentation times, and an edit list marks what it hides.
-            ticks = packet.pts if packet.pts is not None else packet.dts
-            if ticks is None:
-                self.all_are_plain &= not packet.size
-                continue
-            self.num_packets += 1
-            self.stop_ticks = max(self.stop_ticks, ticks + (packet.duration or 0))
-            seek_ticks = packet.dts if seeks_by_dts else packet.pts
-            self.all_are_plain &= packet.size > 0 and not packet.is_discard and None not in (packet.pts, seek_ticks)
-            if not packet.size or packet.is_discard:
-                continue
-            if seek_ticks is not None and self._is_key(packet):
-                self.key_places.append(num_frames)
-                self.key_seek_ticks.append(seek_ticks)
-            num_frames += 1
-            _check_num_frames(num_frames, self._max_frames)
-            yield ticks
-
-    def _is_key(self, packet: av.Packet[VideoStream]) -> bool:
-        if self._keys_by_table:
-            return self.stream.index_entries[self.num_packets - 1].is_keyframe
-        return packet.is_keyframe
-
-
-def _packet_index(
-    packets: _FramePackets, ticks: NDArray[np.int64], info: VideoInfo, pixel_format: str
-) -> PacketIndex | None:
+def _packet_index(packets: _VideoPackets, info: VideoInfo, pixel_format: str) -> PacketIndex | None:
     if info.codec not in PLANNED_CODECS or not info.container.startswith(PLANNED_CONTAINERS):
         return None
     if pixel_format not in PLANNED_PIXEL_FORMATS:
         return None
-    starts_with_key = packets.key_places[:1] == array("q", [0])
-    if not (packets.all_are_plain and starts_with_key and len(np.unique(ticks)) == len(ticks)):
+    starts_with_key = packets.key_places[:1].tolist() == [0]
+    if not (packets.all_are_plain and starts_with_key and len(np.unique(packets.ticks)) == len(packets.ticks)):
         return None
-    return PacketIndex(ticks, np.array(packets.key_places), np.array(packets.key_seek_ticks))
+    return PacketIndex(packets.ticks, packets.key_places, packets.key_seek_ticks)
 
 
-def _check_complete(packets: _FramePackets) -> None:
+def _check_complete(packets: _VideoPackets, container: InputContainer, stream: VideoStream) -> None:
     """Raises UnreadableVideo for a file that was cut off: a player would show its start and say nothing."""
-    missing = _num_missing(packets)
+    missing = _num_missing(packets, container, stream)
     promised = packets.num_packets + missing
     if missing > promised * MISSING_SHARE_TOLERATED:
         raise UnreadableVideo(
@@ -208,9 +210,8 @@ def _check_complete(packets: _FramePackets) -> None:
         )
 
 
-def _num_missing(packets: _FramePackets) -> int:
+def _num_missing(packets: _VideoPackets, container: InputContainer, stream: VideoStream) -> int:
     """How many frames the file lacks by its own account; 0 where it gives none, as MPEG-TS does not."""
-    container, stream = packets.container, packets.stream
     if container.format.name.startswith("mov"):
         # The index after edit lists. `stream.frames` counts what those cut away, too.
         return len(stream.index_entries) - packets.num_packets

@@ -29,6 +29,7 @@ from pipeline.types import (
     ChunkingRequest,
     ChunkPlan,
     FrameSampling,
+    HttpUrl,
     HttpVideo,
     LocalVideo,
     StoredVideo,
@@ -147,7 +148,7 @@ def bring(request: pytest.FixtureRequest, settings: SourceSettings, media: Path,
     def by_http(content: bytes, name: str) -> VideoSource:
         path = f"/sent/{name.replace('%', '_')}"
         site.pages[path] = sized(content, ETag='"v1"', Accept_Ranges="bytes")
-        return HttpVideo(site.url + path)
+        return HttpVideo(HttpUrl.parse(site.url + path))
 
     ways: dict[str, Bring] = {"path": by_path, "upload": by_upload, "http": by_http}
     return ways[request.param]

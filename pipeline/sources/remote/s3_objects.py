@@ -44,16 +44,17 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1024**2
 _SLOW_REQUEST = "RequestTimeout"
-"""A status of 400 that says that the connection was too slow."""
+"""The code of a 400 response for a connection that was too slow."""
 
 
 def s3_client(settings: SourceSettings, *, max_attempts: int) -> S3Client:
     """A client with the operator's endpoint and timeouts. Credentials come from boto3's own chain.
 
-    With several attempts, botocore's standard mode makes them, with its own budget and jitter. It knows neither our
-    deadline nor `Retry-After`, and its budget is this client's alone: so `S3Origin` does without.
+    With several attempts, botocore retries in its standard mode, with its own budget and jitter. It knows neither our
+    deadline nor `Retry-After`, and its budget covers this client alone, so `S3Origin` retries by itself.
 
-    Creating one may ask the cloud's metadata service for credentials, so it is done when S3 is first needed.
+    A new client may request credentials from the cloud's metadata service, so callers create it when they first need
+    S3.
     """
     config = Config(
         connect_timeout=settings.connect_timeout_seconds,
@@ -70,7 +71,7 @@ def s3_client(settings: SourceSettings, *, max_attempts: int) -> S3Client:
 
 
 class S3Origin:
-    """One object, an `Origin`. `client` makes one attempt; `name` stands for the object in messages."""
+    """An `Origin` for one object. `client` makes single attempts; `name` identifies the object in messages."""
 
     def __init__(self, client: S3Client, video: S3Video, budgets: RetryBudgets, *, name: str) -> None:
         self.name = name
@@ -111,7 +112,7 @@ class S3Origin:
 
 @contextmanager
 def translated_errors(name: str) -> Iterator[None]:
-    """The one place where errors of boto3 become ours."""
+    """The one place that translates errors of boto3."""
     try:
         yield
     except ClientError as error:
@@ -129,7 +130,7 @@ def translated_errors(name: str) -> Iterator[None]:
 
 @contextmanager
 def _transient_failures() -> Iterator[None]:
-    """Those of boto3's errors after which the same request may succeed, as botocore's own modes see it."""
+    """Raise TransientFailure for the errors after which botocore's own modes would retry."""
     try:
         yield
     except ClientError as error:

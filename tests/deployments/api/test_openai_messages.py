@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from openai.types.chat import ChatCompletionMessage
 
 from pipeline.answers.prompting import follow_up
-from pipeline.types import Exchange, HttpVideo, Prompt
+from pipeline.types import Exchange, HttpUrl, HttpVideo, Prompt
 from tests.deployments.api.chat_requests import ANSWER, ASKED, MORE, ROUTE, TEXT_PART, USER, VIDEO_PART, frame_part
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.api.wire import error_of
@@ -27,7 +27,7 @@ def test_messages(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
     (job,) = orchestrator.jobs
     assert job.prompt == Prompt("What happens?\nAnd why?", "Be brief.\nIn French.")
-    assert job.source == HttpVideo("https://example.com/cat.mp4")
+    assert job.source == HttpVideo(HttpUrl.parse("https://example.com/cat.mp4"))
 
 
 def test_a_conversation(client: TestClient, orchestrator: FakeOrchestrator) -> None:
@@ -35,14 +35,14 @@ def test_a_conversation(client: TestClient, orchestrator: FakeOrchestrator) -> N
     messages = [{"role": "system", "content": "Be brief."}, USER, ANSWER, MORE]
     assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
     (job,) = orchestrator.jobs
-    assert job.source == HttpVideo("https://example.com/cat.mp4")
+    assert job.source == HttpVideo(HttpUrl.parse("https://example.com/cat.mp4"))
     assert job.prompt == Prompt(follow_up("And then?", [Exchange("What happens?", "A cat sits.")]), "Be brief.")
 
 
 def test_the_video_may_stand_in_each_message(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     again = {"role": "user", "content": [VIDEO_PART, {"type": "text", "text": "And then?"}]}
     assert client.post(ROUTE, json=ASKED | {"messages": [USER, ANSWER, again]}).status_code == 200
-    assert orchestrator.jobs[0].source == HttpVideo("https://example.com/cat.mp4")
+    assert orchestrator.jobs[0].source == HttpVideo(HttpUrl.parse("https://example.com/cat.mp4"))
 
 
 def test_the_clients_own_answers_may_be_sent_back(client: TestClient, orchestrator: FakeOrchestrator) -> None:

@@ -14,7 +14,7 @@ from deployments.config import AppSettings
 from deployments.model_choice import DEMO_DEFAULTS, choose_model
 from pipeline.answers.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION
 from pipeline.planning.visual_tokens import DEFAULT_TOTAL_PIXELS
-from pipeline.types import HttpVideo, JsonFormat, Prompt
+from pipeline.types import HttpUrl, HttpVideo, JsonFormat, Prompt
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.api.native_requests import ASKED, ROUTE
 from tests.deployments.api.wire import error_of
@@ -23,7 +23,7 @@ from tests.deployments.api.wire import error_of
 def test_defaults(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     assert client.post(ROUTE, json=ASKED).status_code == 200
     (job,) = orchestrator.jobs
-    assert job.source == HttpVideo("https://example.com/cat.mp4")
+    assert job.source == HttpVideo(HttpUrl.parse("https://example.com/cat.mp4"))
     assert job.prompt == Prompt("What happens?")
     assert (job.aggregate, job.merge_instruction) == (True, DEFAULT_MERGE_INSTRUCTION)
     chunking, sampling = job.chunking, job.chunking.frame_sampling
@@ -54,7 +54,7 @@ def test_defaults(client: TestClient, orchestrator: FakeOrchestrator) -> None:
 def test_who_is_asked_to_cite_times(model: str, fields: dict[str, Any], instruction: str, asks_for_times: bool) -> None:
     served = choose_model(AppSettings(model=model), num_gpus=0, vllm_has_cuda=False)
     options = AnalysisOptions.model_validate(fields)
-    job = options.job(HttpVideo("https://example.com/cat.mp4"), Prompt("What happens?"), served)
+    job = options.job(HttpVideo(HttpUrl.parse("https://example.com/cat.mp4")), Prompt("What happens?"), served)
     assert (job.merge_instruction, job.asks_for_times) == (instruction, asks_for_times)
 
 

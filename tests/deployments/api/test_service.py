@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline import errors
-from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo
+from pipeline.types import HttpUrl, HttpVideo, LocalVideo, S3Video, StoredVideo
 from tests.deployments.api.fakes import WHOLE, FakeOrchestrator
 from tests.deployments.api.native_requests import ASKED, ROUTE, VIDEO_BYTES, tiny_jpeg
 from tests.deployments.api.wire import error_of, events_of, frame_list
@@ -49,7 +49,7 @@ def test_form_without_a_file(client: TestClient, orchestrator: FakeOrchestrator)
     boundary = {"content-type": "multipart/form-data; boundary=x"}
     parts = "".join(f'--x\r\ncontent-disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in ASKED.items())
     assert client.post(ROUTE, content=f"{parts}--x--\r\n", headers=boundary).status_code == 200
-    assert orchestrator.jobs[0].source == HttpVideo("https://example.com/cat.mp4")
+    assert orchestrator.jobs[0].source == HttpVideo(HttpUrl.parse("https://example.com/cat.mp4"))
 
 
 def test_data_url(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
