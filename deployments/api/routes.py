@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from deployments.serving.ray_errors import own_error
 from deployments.wire.errors import error_response
 from pipeline.errors import LongtakeError
 
@@ -30,7 +31,9 @@ def dialect_route(
                 try:
                     response = precondition(request) or await handle(request)
                 except LongtakeError as error:
-                    response = render_error(error)
+                    own = own_error(error)
+                    assert isinstance(own, LongtakeError)
+                    response = render_error(own)
                 response.headers.update(headers)
                 return response
 
