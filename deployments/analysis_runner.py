@@ -1,4 +1,4 @@
-"""AnalysisRunner: stored analyses are run here, on the Orchestrator, whoever asked for them and whenever."""
+"""AnalysisRunner: runs stored analyses on the Orchestrator, and keeps the store in order."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from pipeline.store import open_store
 
 
 class AnalysisRunner:
-    """Any number of replicas share the work by the store's leases."""
+    """Shares the work with any number of other replicas, by the store's leases."""
 
     def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
         store = open_store(settings.store)
@@ -25,11 +25,11 @@ class AnalysisRunner:
         self._tasks = [asyncio.ensure_future(work) for work in (self._runs.run(), upkeep.run(), webhooks.run())]
 
     async def wake(self) -> None:
-        """Says that an analysis waits. Without it one is found a moment later."""
+        """Announce that an analysis waits. Otherwise the next poll finds it."""
         self._runs.wake()
 
     async def check_health(self) -> None:
-        """Raises what ended the work; Serve then replaces this replica."""
+        """Raise the error that ended the work; Serve then replaces this replica."""
         for task in self._tasks:
             if task.done():
                 task.result()

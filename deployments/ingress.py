@@ -1,4 +1,4 @@
-"""Ingress: HTTP in, events of the Orchestrator out."""
+"""Ingress: the HTTP server."""
 
 import threading
 import time
@@ -28,12 +28,12 @@ SWEEP_SECONDS = 600.0
 
 
 def build_http_app() -> FastAPI:
-    """All routes. They find the replica's Service through `deployments.api.service`."""
+    """Build the application with all routes. They get the replica's Service from `deployments.api.service`."""
     app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     app.add_middleware(RequestSpans)
-    # One of the routes of files would take those of resumable.
+    # resumable before files: `/v1/files/{file_id}` would match `/v1/files/uploads`.
     for dialect in (native, stored, estimates, openai, runpod, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
@@ -50,7 +50,7 @@ def build_http_app() -> FastAPI:
 
 @serve.ingress(build_http_app)
 class Ingress:
-    """Speaks HTTP. Sees requests and answers, never frames."""
+    """Serves HTTP. Sees requests and answers, never frames."""
 
     def __init__(
         self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
