@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -122,13 +122,14 @@ class Orchestrator:
         work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
         return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
 
-    async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
+    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         """Yield a PlanReady, a ChunkDone and a Progress for each chunk, AnswerDeltas and an AnalysisDone.
 
         Raises LongtakeError before the plan; later failures are part of the result.
         """
-        async for event in self._monitor.run(job, self._analyze):
-            yield event
+        async with aclosing(self._monitor.run(job, self._analyze)) as events:
+            async for event in events:
+                yield event
 
     async def _analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         with self._admitted():
@@ -138,8 +139,9 @@ class Orchestrator:
             run = _Run(job, await self._plan(job, max_model_len), max_model_len, started)
             yield PlanReady(run.plan)
             is_relayed = job.aggregate and len(run.plan.chunks) == 1
-            async for event in self._only_chunk(run) if is_relayed else self._all_chunks(run):
-                yield event
+            async with aclosing(self._only_chunk(run) if is_relayed else self._all_chunks(run)) as events:
+                async for event in events:
+                    yield event
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
@@ -176,7 +178,7 @@ class Orchestrator:
             )
         return plan
 
-    async def _only_chunk(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
+    async def _only_chunk(self, run: _Run) -> AsyncGenerator[AnalysisEvent, None]:
         """Stream the text of the only chunk: it is the answer."""
         chunk = run.plan.chunks[0]
         async for piece in relayed(lambda relay: self._chunk_answer(run, chunk, relay)):
@@ -193,7 +195,7 @@ class Orchestrator:
             )
             yield _done(run, [piece], answer)
 
-    async def _all_chunks(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
+    async def _all_chunks(self, run: _Run) -> AsyncGenerator[AnalysisEvent, None]:
         answers: list[ChunkAnswer] = []
         total = len(run.plan.chunks)
         begun = time.perf_counter()

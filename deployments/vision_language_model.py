@@ -15,7 +15,7 @@ from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Promp
 
 CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
 CANARY_SECONDS = 30.0
-"""Below health_check_timeout_s of serve_config.yaml, to report this error first."""
+"""Below health_check_timeout_s in serve_config.yaml, so that Serve reports this error and not a timeout."""
 EXIT_WITHOUT_ENGINE = 70
 
 
@@ -25,8 +25,8 @@ class VisionLanguageModel:
     def __init__(self, choice: ModelChoice) -> None:
         logger.info("Serving %s on %s: %s", choice.model, choice.device, choice.reason)
         os.environ.update(choice.environment)
-        # Ray gives a worker as many OpenMP threads as it reserves CPUs. That is one here, and a chunk takes twice as long
-        # (docs/architecture.md). torch reads the variable once, when it is imported.
+        # Ray gives a worker as many OpenMP threads as it reserves CPUs: one here, and a chunk takes twice as long with
+        # one (docs/architecture.md). torch reads the variable once, when it is imported.
         os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
         # vLLM takes 13 s to import, and the graph can be built and tested without it.
         from deployments.engine.engine import Engine  # noqa: PLC0415

@@ -18,7 +18,7 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import DeploymentSchema, RayActorOptionsSchema, ServeDeploySchema
 
 from deployments.app import build_app, build_graph
-from deployments.config import ARGS_WITH_SETTINGS, AppSettings
+from deployments.config import AppSettings
 from deployments.model_choice import GPU_MODEL, choose_model
 
 ROOT = Path(__file__).parent.parent.parent
@@ -119,12 +119,6 @@ def test_a_misspelt_argument_is_refused(path: str, args: dict[str, Any], applica
     with pytest.raises(ValidationError, match="Extra inputs are not permitted") as caught:
         AppSettings(**{**application["args"], **args})
     assert [".".join(str(part) for part in error["loc"]) for error in caught.value.errors()] == [path]
-
-
-@pytest.mark.parametrize("name", ARGS_WITH_SETTINGS)
-def test_an_engine_argument_by_which_gpus_are_reserved_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"set {name} by {ARGS_WITH_SETTINGS[name]}"):
-        AppSettings(engine_args={name: 2})
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS)
