@@ -40,7 +40,7 @@ from tests.clips import X264, ffmpeg
 from tests.pipeline.sources.origins import HttpSite, sized
 
 MOST_SECONDS = 2.0
-NO_CONTAINER = "its first bytes are none of theirs, whatever its name says"
+NO_CONTAINER = "Ogg), judging by its first bytes. Convert it to one of these"
 SAMPLING = FrameSampling(2.0, None, 768, min_pixels=4096, max_pixels=65536, total_pixels=10**8, min_frames=4)
 REQUEST = ChunkingRequest(60.0, 0.0, 0.0, None, SAMPLING)
 MOST_FRAMES = 10**6

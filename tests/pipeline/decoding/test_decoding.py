@@ -27,7 +27,7 @@ from pipeline.decoding.isolated_backends import DecodeRequest, IsolatedBackends,
 from pipeline.decoding.resizing import resize_frame
 from pipeline.decoding.worker import DecodeWorker
 from pipeline.errors import DecodeFailed, LongtakeError
-from pipeline.isolation.process import Ask, GivenUp, IsolatedProcess, WorkAborted
+from pipeline.isolation.process import Ask, Cancellation, IsolatedProcess, WorkAborted
 from pipeline.planning.chunking import plan_chunks
 from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
 from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, DecodedFrames, FrameSampling, TokenBudget
@@ -47,7 +47,7 @@ REFUSED = {
     "pyav": {},
     "opencv": {"av1": "cannot open the video", "mpeg4_b": "counts the video's time in another way"},
     "decord": {
-        **dict.fromkeys(["ts", "late_ts", "mpeg2", "mpeg4", "mpeg4_b", "mjpeg"], "is given MP4 and Matroska alone"),
+        **dict.fromkeys(["ts", "late_ts", "mpeg2", "mpeg4", "mpeg4_b", "mjpeg"], "reads only MP4 and Matroska here"),
         "av1": "cannot open the video",
         "edit_list": "counts the video's frames in another way",
     },
@@ -468,13 +468,13 @@ def test_work_that_failed_leaves_no_frames_behind(
         assert not [each for each in mapped if "memfd:frames" in each.path]
 
 
-def test_work_can_be_given_up_before_it_begins(process: IsolatedProcess, clips: ClipFolder) -> None:
+def test_work_can_be_cancelled_before_it_begins(process: IsolatedProcess, clips: ClipFolder) -> None:
     path = clips.path("h264")
     plan = planned(path)
-    given_up = GivenUp()
-    process.give_up(given_up)
+    cancellation = Cancellation()
+    process.cancel(cancellation)
     with (
-        closing(IsolatedBackends(process, path, plan.video, given_up=given_up)) as backends,
+        closing(IsolatedBackends(process, path, plan.video, cancellation=cancellation)) as backends,
         pytest.raises(WorkAborted),
     ):
         ChunkDecoder(backends, ORDER).decode(plan.chunks[0])
