@@ -17,7 +17,7 @@ from pipeline.video.video_files import VideoFile
 
 
 class OpencvDecoder:
-    """Grabs every frame up to the planned ones: OpenCV's seeks land on other frames, and take longer (12.2 s, not 1.75).
+    """Grabs every frame up to the planned ones: OpenCV's seeks land on other frames, and take 12.2 s instead of 1.75.
 
     It opens the video by path, because it crashes on the bytes of some files; so anything but a video is refused first.
     """

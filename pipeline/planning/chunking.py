@@ -271,10 +271,7 @@ def _notices(
         )
     if requested_fps > video.fps and cut.fps >= requested_fps:
         requested = f"fps is {requested_fps:g}" if nframes is None else f"nframes is {nframes}"
-        if video.is_variable_frame_rate:
-            outcome = " on average: none was taken twice."
-        else:
-            outcome = ": all were taken."
+        outcome = " on average: none was taken twice." if video.is_variable_frame_rate else ": all were taken."
         yield f"{requested}, and the video itself has {video.fps:g} frames per second{outcome}"
     if nframes is not None and nframes % TEMPORAL_PATCH and nframes <= cut.max_frames + 1:
         yield f"nframes is {nframes}, and the model looks at frames in pairs: {floor_even(nframes)} were taken."

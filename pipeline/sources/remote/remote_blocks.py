@@ -84,7 +84,7 @@ class RemoteBlocks:
                 if place >= stop:
                     return
             if place == start:
-                raise TransientFailure("sent less than it was asked for")
+                raise TransientFailure("sent less than requested")
 
     def _keep(self, place: int, block: bytes) -> None:
         os.pwrite(self._fd, block, place)
