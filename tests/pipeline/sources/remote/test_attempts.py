@@ -14,7 +14,7 @@ import pytest
 from pipeline.config import SourceSettings
 from pipeline.errors import SourceUnavailable
 from pipeline.sources import VideoLibrary
-from pipeline.sources.remote.attempts import MAX_ATTEMPTS, retry_after_seconds
+from pipeline.sources.remote.attempts import MAX_ATTEMPTS, RetryBudgets, retry_after_seconds
 from pipeline.types import HttpUrl, HttpVideo, S3Video, VideoSource
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, Page, in_turn, sized
@@ -187,3 +187,13 @@ def test_a_date_header() -> None:
     date = datetime.now(UTC) + timedelta(seconds=100)
     assert retry_after_seconds(format_datetime(date)) == pytest.approx(99.5, abs=1)
     assert retry_after_seconds(date.strftime("%a, %d %b %Y %H:%M:%S -0000")) == pytest.approx(99.5, abs=1)
+
+
+def test_the_hosts_asked_last_keep_their_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.sources.remote.attempts._MOST_HOSTS", 2)
+    budgets = RetryBudgets()
+    first, second = budgets.of("a:80"), budgets.of("b:80")
+    assert budgets.of("a:80") is first
+    budgets.of("c:80")
+    assert budgets.of("a:80") is first
+    assert budgets.of("b:80") is not second
