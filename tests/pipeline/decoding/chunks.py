@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.backends import BACKENDS, OwnBackends
-from pipeline.decoding.frame_decoder import TORCHCODEC_CUDA, ChunkDecoder
+from pipeline.decoding.backends import BACKENDS, InProcessBackends
+from pipeline.decoding.chunk_decoder import TORCHCODEC_CUDA, ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends
 from pipeline.isolation.process import IsolatedProcess
 from pipeline.planning.chunking import plan_chunks
@@ -32,7 +32,7 @@ def planned(path: Path, seconds: float = 1.5, overlap: float = 0.3, sampling: Fr
 
 
 def decoded(path: Path, chunks: tuple[Chunk, ...], *order: str) -> list[DecodedFrames]:
-    with closing(OwnBackends(path)) as backends:
+    with closing(InProcessBackends(path)) as backends:
         decoder = ChunkDecoder(backends, order or ORDER)
         return [decoder.decode(chunk) for chunk in chunks]
 

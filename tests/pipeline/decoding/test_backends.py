@@ -10,8 +10,8 @@ import pytest
 import torch
 from qwen_vl_utils import vision_process as qwen
 
-from pipeline.decoding.backends import OwnBackends
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.backends import InProcessBackends
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.errors import DecodeFailed
 from tests.clips import CLIPS, BrokenFiles, ClipFolder, real_clip
 from tests.pipeline.decoding.chunks import ON_CPU, ORDER, QWENS, check_numbers, decoded, planned
@@ -62,7 +62,7 @@ def test_a_failed_backend_is_opened_again_for_the_next_chunk(clips: ClipFolder) 
     path = clips.path("h264")
     chunk, good = planned(path).chunks[:2]
     wrong = replace(chunk, pts_seconds=chunk.pts_seconds + 0.02)
-    with closing(OwnBackends(path)) as backends:
+    with closing(InProcessBackends(path)) as backends:
         decoder = ChunkDecoder(backends, ORDER)
         with pytest.raises(DecodeFailed):
             decoder.decode(wrong)

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.decoding import isolated_backends
 from pipeline.decoding.backends import BACKENDS
-from pipeline.decoding.frame_decoder import Brought, ChunkDecoder
+from pipeline.decoding.chunk_decoder import BackendResult, ChunkDecoder
 from pipeline.decoding.isolated_backends import DecodeRequest, IsolatedBackends, decode_limits, decoding_process
 from pipeline.decoding.worker import DecodeWorker
 from pipeline.errors import DecodeFailed
@@ -54,7 +54,7 @@ def check_process(process: IsolatedProcess, path: Path) -> None:
 class BreakingWorker(DecodeWorker):
     """Breaks in a way of each backend's own, and counts how often in a file."""
 
-    def __call__(self, request: DecodeRequest, memory_fd: int | None, ask: Ask) -> Brought:
+    def __call__(self, request: DecodeRequest, memory_fd: int | None, ask: Ask) -> BackendResult:
         with Path(os.environ["BREAKS"]).open("a") as breaks:
             breaks.write(f"{request.backend}\n")
         if request.backend == "planned":

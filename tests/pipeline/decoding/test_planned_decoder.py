@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.decoding.planned_decoder import PlannedFrameDecoder
+from pipeline.decoding.planned_decoder import PlannedDecoder
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk
 from tests.clips import BrokenFiles, ClipFolder, number_of
@@ -23,7 +23,7 @@ SPARSE = replace(SMALL, fps=0.5, min_frames=2)
 
 
 def frames_of(path: Path, chunk: Chunk) -> dict[int, NDArray[np.uint8]]:
-    with closing(PlannedFrameDecoder(path)) as decoder:
+    with closing(PlannedDecoder(path)) as decoder:
         return dict(decoder.frames(chunk))
 
 
@@ -52,7 +52,7 @@ def test_pictures_that_nobody_needs_are_not_decoded(clips: ClipFolder, monkeypat
             self._codec.flush_buffers()
 
     (chunk,) = planned(clips.path("h264"), seconds=10.0, sampling=SPARSE).chunks
-    with closing(PlannedFrameDecoder(clips.path("h264"))) as decoder:
+    with closing(PlannedDecoder(clips.path("h264"))) as decoder:
         monkeypatch.setattr(decoder, "_codec", CountingCodec(decoder._codec))
         frames = dict(decoder.frames(chunk))
     assert len(frames) == chunk.num_frames
@@ -61,7 +61,7 @@ def test_pictures_that_nobody_needs_are_not_decoded(clips: ClipFolder, monkeypat
 
 def test_an_open_decoder_takes_chunks_in_any_order(clips: ClipFolder) -> None:
     chunks = planned(clips.path("h264")).chunks
-    with closing(PlannedFrameDecoder(clips.path("h264"))) as decoder:
+    with closing(PlannedDecoder(clips.path("h264"))) as decoder:
         for chunk in (*reversed(chunks), *chunks):
             numbers = {place: number_of(frame) for place, frame in decoder.frames(chunk)}
             assert [numbers[place] for place in sorted(numbers)] == chunk.frame_indices.tolist()
@@ -90,4 +90,4 @@ def test_a_damaged_packet_ends_the_plan(hole: Path) -> None:
 
 def test_what_ffmpeg_cannot_open_is_a_failed_decode(broken_files: BrokenFiles) -> None:
     with pytest.raises(DecodeFailed, match="cannot open the video"):
-        PlannedFrameDecoder(broken_files.text())
+        PlannedDecoder(broken_files.text())

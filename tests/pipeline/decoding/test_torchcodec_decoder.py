@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from pipeline.decoding import torchcodec_decoder
-from pipeline.decoding.frame_decoder import TORCHCODEC_CUDA, ChunkDecoder
+from pipeline.decoding.chunk_decoder import TORCHCODEC_CUDA, ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends
-from pipeline.decoding.torchcodec_decoder import TorchcodecFrameDecoder
+from pipeline.decoding.torchcodec_decoder import TorchcodecDecoder
 from pipeline.errors import DecodeFailed
 from pipeline.isolation.process import IsolatedProcess
 from tests.clips import BrokenFiles, ClipFolder, number_of
@@ -45,7 +45,7 @@ def test_a_gpu_brings_the_planned_frames(clips: ClipFolder, process: IsolatedPro
 
 def test_frames_come_in_order_at_the_videos_size(clips: ClipFolder) -> None:
     chunk = planned(clips.path("h264")).chunks[1]
-    with closing(TorchcodecFrameDecoder(clips.path("h264"))) as decoder:
+    with closing(TorchcodecDecoder(clips.path("h264"))) as decoder:
         frames = list(decoder.frames(chunk))
     assert [place for place, _ in frames] == list(range(chunk.num_frames))
     assert [number_of(frame) for _, frame in frames] == chunk.frame_indices.tolist()
@@ -56,7 +56,7 @@ def test_source_pictures_are_decoded_in_blocks(clips: ClipFolder, monkeypatch: p
     """A block of two pictures: what is decoded at once does not grow with the chunk."""
     monkeypatch.setattr(torchcodec_decoder, "BLOCK_BYTES", 2 * 192 * 128 * 3)
     chunk = planned(clips.path("h264")).chunks[0]
-    with closing(TorchcodecFrameDecoder(clips.path("h264"))) as decoder:
+    with closing(TorchcodecDecoder(clips.path("h264"))) as decoder:
         asked = []
         get_frames_at = decoder._decoder.get_frames_at
 
@@ -73,7 +73,7 @@ def test_source_pictures_are_decoded_in_blocks(clips: ClipFolder, monkeypatch: p
 def test_a_frame_that_fails_a_call_is_left_out_alone(clips: ClipFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     chunk = planned(clips.path("h264")).chunks[0]
     bad = {int(chunk.frame_indices[2]), int(chunk.frame_indices[3])}
-    with closing(TorchcodecFrameDecoder(clips.path("h264"))) as decoder:
+    with closing(TorchcodecDecoder(clips.path("h264"))) as decoder:
         get_frames_at = decoder._decoder.get_frames_at
 
         def failing(indices: list[int]) -> Any:
@@ -89,7 +89,7 @@ def test_a_frame_that_fails_a_call_is_left_out_alone(clips: ClipFolder, monkeypa
 
 def test_frames_beyond_the_end_and_at_other_times_are_refused(clips: ClipFolder) -> None:
     chunk = planned(clips.path("h264")).chunks[0]
-    with closing(TorchcodecFrameDecoder(clips.path("h264"))) as decoder:
+    with closing(TorchcodecDecoder(clips.path("h264"))) as decoder:
         with pytest.raises(DecodeFailed, match="counts only 100 frames"):
             list(decoder.frames(replace(chunk, frame_indices=chunk.frame_indices + 100)))
         with pytest.raises(DecodeFailed, match="in another way"):
@@ -99,5 +99,5 @@ def test_frames_beyond_the_end_and_at_other_times_are_refused(clips: ClipFolder)
 def test_what_it_cannot_open_is_a_failed_decode_and_its_file_is_closed(broken_files: BrokenFiles) -> None:
     before = psutil.Process().num_fds()
     with pytest.raises(DecodeFailed, match="torchcodec cannot open the video"):
-        TorchcodecFrameDecoder(broken_files.text())
+        TorchcodecDecoder(broken_files.text())
     assert psutil.Process().num_fds() == before

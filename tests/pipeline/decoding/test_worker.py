@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.decoding import worker as decoding_worker
 from pipeline.decoding.backends import BACKENDS
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import DecodeRequest, IsolatedBackends, mapped_frames
 from pipeline.decoding.worker import DecodeWorker
 from pipeline.errors import DecodeFailed

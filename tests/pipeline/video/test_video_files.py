@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.isolation.process import IsolatedProcess
 from pipeline.video.isolated_probing import IsolatedProbe

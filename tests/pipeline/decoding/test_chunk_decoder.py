@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.decoding.backends import OwnBackends
-from pipeline.decoding.frame_decoder import ChunkDecoder, FrameDecoder
+from pipeline.decoding.backends import InProcessBackends
+from pipeline.decoding.chunk_decoder import ChunkDecoder, DecodingBackend
 from pipeline.errors import DecodeFailed, LongtakeError
 from pipeline.types import Chunk, DecodedFrames
 from pipeline.video.video_files import VideoFile
@@ -101,7 +101,7 @@ class FakeDecoder:
     def __init__(self, grey: int, brings: Sequence[int]) -> None:
         self.grey, self.brings, self.is_open = grey, brings, False
 
-    def open_video(self, video: VideoFile) -> FrameDecoder:
+    def open_video(self, video: VideoFile) -> DecodingBackend:
         self.num_opened += 1
         self.is_open = True
         return self
@@ -116,7 +116,9 @@ class FakeDecoder:
 
 
 def decoded_by(fakes: dict[str, FakeDecoder], chunk: Chunk) -> DecodedFrames:
-    with closing(OwnBackends(Path("unused"), {name: fake.open_video for name, fake in fakes.items()})) as backends:
+    with closing(
+        InProcessBackends(Path("unused"), {name: fake.open_video for name, fake in fakes.items()})
+    ) as backends:
         decoder = ChunkDecoder(backends, tuple(fakes))
         decoder.decode(chunk)
         return decoder.decode(chunk)
