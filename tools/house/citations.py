@@ -18,7 +18,7 @@ _TICKED = re.compile(r"`([^`]+)`")
 _MEMBER = re.compile(r"(\w+)\.(\w+)(?:\(.*\))?")
 _MAKE = re.compile(r"make ([a-z][\w*-]*)")
 _IDENTIFIER = re.compile(r"_?[a-z0-9]+(?:_[a-z0-9]+)+|_?[A-Z0-9]+(?:_[A-Z0-9]+)+|(?:[A-Z]+[a-z0-9]+){2,}")
-"""A name that prose cannot contain by chance: `snake_case`, `UPPER_CASE` or `CamelCase`."""
+"""A name that prose cannot contain by chance: words joined by underscores or by capitals."""
 
 
 class Citations:
@@ -88,6 +88,8 @@ class Citations:
         )
 
     def _path_exists(self, path: str, citing: str) -> bool:
+        if path == "__init__.py":
+            return True  # every package's
         if "*" in path:
             return any(re.match(re.escape(path).replace(r"\*", "[^/]*"), file) for file in self._tree.files)
         beside = str(PurePosixPath(citing).parent / path)

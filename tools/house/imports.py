@@ -16,13 +16,17 @@ def import_problems(tree: Tree) -> Iterator[Problem]:
 
 def _problems_of(file: PythonFile) -> Iterator[Problem]:
     for statement in statements(file.module.body):
-        for module, name in _imports(statement):
-            if module.split(".")[0] != "tests":
-                continue
-            if any(part.startswith("test_") for part in [*module.split("."), name]):
-                yield Problem(file.path, statement.lineno, f"imports from {module}: move the helper to its own module")
-            elif name.startswith("_"):
-                yield Problem(file.path, statement.lineno, f"imports the private name {name} of {module}")
+        for message in sorted({_refusal(module, name) for module, name in _imports(statement)} - {None}, key=str):
+            yield Problem(file.path, statement.lineno, str(message))
+
+
+def _refusal(module: str, name: str) -> str | None:
+    package, *rest = [*module.split("."), name]
+    if package != "tests":
+        return None
+    if any(part.startswith("test_") for part in rest):
+        return f"imports from {module}: move the helper to a module of its own"
+    return f"imports the private name {name} of {module}" if name.startswith("_") else None
 
 
 def _imports(statement: ast.stmt) -> Iterator[tuple[str, str]]:

@@ -11,15 +11,19 @@ MIRRORED = ("deployments", "longtake", "pipeline")
 
 
 def mirror_problems(tree: Tree, allowed: Mapping[str, str]) -> Iterator[Problem]:
-    """`allowed` maps a module or a test file without its counterpart to the reason."""
+    """`allowed` maps a module, a folder or a test file without its counterpart to the reason."""
     tests = {mirror_of(path): path for path in tree.files if _is_module(path)}
-    lonely = {module: test for test, module in tests.items() if test not in tree.files}
-    stray = [path for path in tree.files if _is_mirror(path) and path not in tests]
-    for module in sorted(lonely.keys() - allowed.keys()):
-        yield Problem(module, 1, f"has no test file: write {lonely[module]}")
-    for test in sorted(set(stray) - allowed.keys()):
-        yield Problem(test, 1, "is named after no module: name it after the one it tests")
-    for unused in sorted(allowed.keys() - lonely.keys() - set(stray)):
+    found = {
+        **{module: f"has no test file: write {test}" for test, module in tests.items() if test not in tree.files},
+        **{path: "is named after no module" for path in tree.files if _is_test(path) and path not in tests},
+    }
+    used = set()
+    for path, message in sorted(found.items()):
+        if exception := next((entry for entry in allowed if _covers(entry, path)), None):
+            used.add(exception)
+        else:
+            yield Problem(path, 1, message)
+    for unused in sorted(allowed.keys() - used):
         yield Problem("tools/house/allowed.py", 1, f"nothing needs the exception {unused!r}: delete it")
 
 
@@ -29,12 +33,15 @@ def mirror_of(module: str) -> str:
     return str("tests" / path.parent / f"test_{path.name.lstrip('_')}")
 
 
+def _covers(entry: str, path: str) -> bool:
+    return path.startswith(entry) if entry.endswith("/") else path == entry
+
+
 def _is_module(path: str) -> bool:
     is_code = path.startswith(tuple(f"{package}/" for package in MIRRORED)) and path.endswith(".py")
     return is_code and not path.endswith("/__init__.py") and "/migrations/" not in path
 
 
-def _is_mirror(path: str) -> bool:
-    return path.startswith(tuple(f"tests/{package}/" for package in MIRRORED)) and PurePosixPath(path).match(
-        "test_*.py"
-    )
+def _is_test(path: str) -> bool:
+    is_mirrored = path.startswith(tuple(f"tests/{package}/" for package in MIRRORED))
+    return is_mirrored and PurePosixPath(path).match("test_*.py")
