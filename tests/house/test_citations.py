@@ -1,4 +1,4 @@
-"""Cited names and paths have to exist; what is not ours is nobody's business here."""
+"""Cited names and paths have to exist; names of other projects pass."""
 
 from __future__ import annotations
 

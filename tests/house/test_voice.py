@@ -28,6 +28,10 @@ def found(root: Path, comment: str, clean: tuple[str, ...] = ("pipeline",)) -> l
         "What is no video is refused.",
         "Work that nobody wants is given up.",
         "Where there is no plan, torchcodec decodes.",
+        "Whoever comes first starts it.",
+        "The id by which receivers know it.",
+        "Damaged packets are passed over.",
+        "Questions of before are kept for ever.",
     ],
 )
 def test_telltale_phrases_are_found(sentence: str, tmp_path: Path) -> None:
@@ -48,6 +52,13 @@ def test_telltale_phrases_are_found(sentence: str, tmp_path: Path) -> None:
 )
 def test_plain_sentences_pass(sentence: str, tmp_path: Path) -> None:
     assert found(tmp_path, sentence) == []
+
+
+@pytest.mark.parametrize("docstring", ["Of each chunk.", "By key.", "Where it lies."])
+def test_docstrings_are_no_fragments(docstring: str, tmp_path: Path) -> None:
+    tree = checkout(tmp_path, pipeline__runs_py=f'RUNS = 1\n"""{docstring}"""\n')
+    (problem,) = voice_problems(tree, ["pipeline"])
+    assert (problem.line, "open a docstring with a noun or a verb" in problem.message) == (2, True)
 
 
 def test_packages_that_are_not_on_the_list_are_left_alone(tmp_path: Path) -> None:
