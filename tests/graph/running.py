@@ -13,9 +13,10 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
-from deployments.serving.embedded_server import embedded_server
+from deployments.serving.embedded_server import SERVE_CONFIG, embedded_server
 from tests.graph.names import S3_BUCKET, S3_SECRET
 from tests.otlp import Collector, collecting
 from tests.real_clips import make_long_real_clip, real_clips
@@ -60,8 +61,19 @@ def running_graph(folder: Path) -> Iterator[RunningGraph]:
         engine_args = {"otlp_traces_endpoint": f"{traces.url}/v1/traces"}
         # Ray's processes inherit the environment of their start; the tests that follow need none of it.
         with _server_environment(traces):
-            url = neighbours.enter_context(embedded_server({"sources": sources, "engine_args": engine_args}))
+            args = {"sources": sources, "engine_args": engine_args}
+            url = neighbours.enter_context(embedded_server(args, config_path=_quick_config(folder)))
         yield RunningGraph(url, media, uploads, web, traces)
+
+
+def _quick_config(folder: Path) -> Path:
+    """Write serve_config.yaml with a health check every second, so that Serve soon notices killed replicas."""
+    config = yaml.safe_load(SERVE_CONFIG.read_text())
+    for deployment in config["applications"][0]["deployments"]:
+        deployment["health_check_period_s"] = 1
+    path = folder / SERVE_CONFIG.name
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 def _make_films(media: Path) -> None:
