@@ -132,6 +132,13 @@ CLIPS = {
     "slow": Clip("slow.mp4", X264, "h264", 30, fps=0.5),
 }  # fmt: skip
 
+WITHOUT_INDEX = {
+    *("ts", "late_ts", "mpeg2"),  # containers that do not seek to a packet
+    *("mpeg4", "mpeg4_b", "mjpeg"),  # packets without presentation times
+    *("edit_list", "vp8"),  # packets that are not shown
+    *("prores", "ten_bit", "odd_size"),  # pixels of other formats
+}
+
 
 PQ, HLG = "smpte2084", "arib-std-b67"
 

@@ -1,4 +1,4 @@
-"""Our ends of a host and of the workers that it forks, and the words that both ends use. The others: `worker_host`.
+"""Our ends of a host and of the workers that it forks, and the words that both ends use. The others: pipeline/isolation/host.py.
 
 A host is found by a name, in the kernel's abstract socket namespace: whoever comes first starts it, and it ends with
 the last that is connected to it. It is nobody's child, so that a replica that ends does not take it from the others:

@@ -1,7 +1,7 @@
 """Where a video's packets are in time, and which of them some frames need: known once, from one look at the packets.
 
 A plan holds for videos whose packets mean what they say. Over 117 files of all kinds, with random frames asked for,
-plans made for others than those that `index_packets` takes missed 43 frames of 1288 and brought 38 wrong ones: in
+plans made for others than those that `probing` indexes missed 43 frames of 1288 and brought 38 wrong ones: in
 MPEG-TS and MPEG-PS, in AVI, and behind edit lists.
 """
 

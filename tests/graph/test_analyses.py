@@ -18,7 +18,7 @@ import pytest
 from longtake import Longtake
 from tests.deployments.api.wire import frame_list
 from tests.graph.names import S3_BUCKET
-from tests.pipeline.video.test_frame_lists import encoded
+from tests.images import encoded
 
 PROMPT = "Describe what happens."
 SHORT = {"prompt": PROMPT, "max_tokens": 8, "temperature": 0, "seed": 1}

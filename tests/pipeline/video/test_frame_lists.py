@@ -27,27 +27,13 @@ from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXE
 from pipeline.types import ChunkingRequest, ChunkPlan, DecodedFrames, FrameSampling, TokenBudget
 from pipeline.video.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS, frame_list_video
 from pipeline.video.probing import ProbedVideo, probe
-from tests.clips import number_of, picture
+from tests.clips import number_of
+from tests.images import HEIGHT, WIDTH, drawn, encoded, jpegs
 
 ORDER = DecodingSettings().backend_order
 LONGEST_CHUNK_SECONDS = 1e6
 ALL = FrameSampling(None, None, 768, DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS, DEFAULT_TOTAL_PIXELS, 4)
 ORIENTATION = Image.ExifTags.Base.Orientation
-WIDTH, HEIGHT = 192, 128
-
-
-def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def drawn(number: int, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    return Image.fromarray(picture(number, width, height))
-
-
-def jpegs(count: int) -> list[bytes]:
-    return [encoded(drawn(number)) for number in range(count)]
 
 
 def video_of(images: Sequence[bytes], path: Path, sample_fps: float = 2.0) -> ProbedVideo:
