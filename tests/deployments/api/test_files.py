@@ -26,6 +26,7 @@ from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 from deployments.api.service import Service, _service
 from pipeline.sources import REQUEST_PURPOSE, open_resumable_uploads, open_upload_store
 from tests.deployments.api.wire import error_of
+from tests.graph.processes import wait_until
 
 MIB = 1024**2
 FILM = os.urandom(2 * MIB + 11)
@@ -356,11 +357,16 @@ def test_tuspy_goes_on_after_a_connection_that_broke(url: str, tmp_path: Path) -
         with pytest.raises((TusUploadFailed, TusCommunicationError)):
             uploader.upload()
     direct = uploader.url.replace(proxy.url, url)
+    wait_until(lambda: tuspy_offset(direct) >= MIB, timeout_seconds=10, what="what the broken connection carried")
     again = TusClient(f"{url}{UPLOADS}").uploader(str(tmp_path / "film.mp4"), url=direct)
     assert MIB <= again.offset < len(FILM)
     again.upload()
     file = httpx.get(direct, trust_env=False).json()["file"]
     assert httpx.get(f"{url}/v1/files/{file['id']}/content", trust_env=False).content == FILM
+
+
+def tuspy_offset(location: str) -> int:
+    return int(httpx.head(location, headers=TUS, trust_env=False).headers["Upload-Offset"])
 
 
 def test_the_official_client(url: str, tmp_path: Path) -> None:
