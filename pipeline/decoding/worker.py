@@ -1,4 +1,4 @@
-"""The decoding process's own side."""
+"""The decoding process's side of `isolated_backends`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.isolation.process import Ask
 from pipeline.video.video_files import BlockFile
 
 OPEN_VIDEOS_KEPT = 2
-"""An open decoder spares the next chunk of its video the opening, and torchcodec's scan of the file."""
+"""Decoders kept open: the next chunk of their video needs no new open, and no new scan by torchcodec."""
 
 
 _VideoKey = tuple[Path | BlockFile, str]

@@ -1,5 +1,5 @@
-"""What a video is, read from its packets; one picture is decoded, to see that it can be, which way up it is, and
-whether it is HDR or interlaced.
+"""Read a video's metadata from its packets. One picture is decoded, which shows that decoding works, and whether the
+video is rotated, HDR or interlaced.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from pipeline.video.packet_index import PLANNED_CODECS, PLANNED_CONTAINERS, PLAN
 from pipeline.video.video_files import VideoFile
 
 _PACKETS_TO_FIRST_PICTURE = 300
-"""A damaged start is passed over for this many packets: ten seconds at 30 frames per second."""
+"""Packets of a damaged start to skip: ten seconds at 30 frames per second."""
 
 MISSING_SHARE_TOLERATED = 0.02
-"""Of the frames that a file's header promises."""
+"""Share of the frames in a file's header that may be missing."""
 
 _HDR_TRANSFERS: dict[int, HdrTransfer] = {ColorTrc.SMPTE2084: HdrTransfer.PQ, ColorTrc.ARIB_STD_B67: HdrTransfer.HLG}
 _PROGRESSIVE_ORDERS = (0, 1)
@@ -46,16 +46,16 @@ class ProbedVideo:
     pts_seconds: NDArray[np.float64]
     """(N,) in display order; the first is 0."""
     packet_index: PacketIndex | None
-    """None where the packets do not allow to plan by them."""
+    """None if the packets are not reliable enough to plan with."""
 
 
 def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: bool = False) -> ProbedVideo:
-    """Reads the packets of `video` once, from start to end; memory grows by 16 bytes per frame, and 16 per key frame.
+    """Read the packets of `video` once, from start to end. Memory grows by 16 bytes per frame and 16 per key frame.
 
-    With `skims`, where the container has tables of its packets, only these and the first picture are read: for what has
-    to be fetched.
+    With `skims`, only the tables of packets and the first picture are read, if the container has such tables. That is
+    for videos that must be fetched.
 
-    Raises UnsupportedMedia for what is not an allowed video, UnreadableVideo for a damaged one and VideoTooLong for
+    Raises UnsupportedMedia for anything but an allowed video, UnreadableVideo for a damaged one and VideoTooLong for
     one above `limits`.
     """
     with video.open("rb") as file:
@@ -63,7 +63,7 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
             stream = video_stream(container)
             _check_stream(stream, limits)
             picture = _first_picture(container, stream)
-            _check_size(picture.width, picture.height, limits)  # the container may have said less
+            _check_size(picture.width, picture.height, limits)  # the container may declare less
             is_interlaced = picture.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE_ORDERS
             skims &= container.format.name.startswith("mov")
         size_bytes = file.seek(0, os.SEEK_END)
@@ -93,7 +93,7 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
 
 
 def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
-    codec: VideoCodecContext | None = stream.codec_context  # None where FFmpeg does not know the codec
+    codec: VideoCodecContext | None = stream.codec_context  # None if FFmpeg does not know the codec
     name = codec.codec.canonical_name if codec else "unknown"
     if codec is None or name not in limits.allowed_codecs:
         raise UnsupportedMedia(
@@ -102,7 +102,7 @@ def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
     if not codec.width or not codec.height:
         raise UnreadableVideo("The video does not say its width and height: it is damaged, or was cut off.")
     _check_size(codec.width, codec.height, limits)
-    # As the header says, where it does, and by the table of packets, where there is one.
+    # From the header, and from the table of packets, if the container has them.
     _check_num_frames(max(stream.frames, len(stream.index_entries)), limits.max_total_frames)
 
 
@@ -119,8 +119,8 @@ def _check_num_frames(num_frames: int, max_frames: int) -> None:
 
 
 def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
-    """PyAV shows a stream's rotation on its frames alone."""
-    stream.thread_count = 1  # each thread would take its share of the process's memory
+    """The first picture that decodes. PyAV exposes a stream's rotation on its frames alone."""
+    stream.thread_count = 1  # each thread would take a share of the process's memory
     for packet in itertools.islice(packets_of(container, stream), _PACKETS_TO_FIRST_PICTURE):
         with suppress(av.error.FFmpegError):
             for picture in packet.decode():
@@ -200,7 +200,7 @@ def _packet_index(packets: _VideoPackets, info: VideoInfo, pixel_format: str) ->
 
 
 def _check_complete(packets: _VideoPackets, container: InputContainer, stream: VideoStream) -> None:
-    """Raises UnreadableVideo for a file that was cut off: a player would show its start and say nothing."""
+    """Raise UnreadableVideo for a truncated file, whose start a player would show without an error."""
     missing = _num_missing(packets, container, stream)
     promised = packets.num_packets + missing
     if missing > promised * MISSING_SHARE_TOLERATED:
@@ -211,22 +211,22 @@ def _check_complete(packets: _VideoPackets, container: InputContainer, stream: V
 
 
 def _num_missing(packets: _VideoPackets, container: InputContainer, stream: VideoStream) -> int:
-    """How many frames the file lacks by its own account; 0 where it gives none, as MPEG-TS does not."""
+    """How many frames the file lacks by its own count; 0 if it has none, as in MPEG-TS."""
     if container.format.name.startswith("mov"):
-        # The index after edit lists. `stream.frames` counts what those cut away, too.
+        # The index after edit lists. `stream.frames` also counts the frames that these remove.
         return len(stream.index_entries) - packets.num_packets
     if container.format.name == "avi":
-        # Times are frame numbers here. A frame that only repeats the one before it is counted, and has no packet.
+        # Times are frame numbers here. A frame that only repeats the previous one is counted, but has no packet.
         return stream.frames - packets.stop_ticks
     if packets.stop_ticks and (seconds := _clock_seconds(stream.metadata.get("DURATION", ""))):
-        # Matroska's tag: where the stream ends, or, by another muxer, how long it is.
+        # Matroska's tag: where the stream ends or, with another muxer, how long it is.
         found_seconds = float(packets.stop_ticks * (stream.time_base or 1))
         return round((seconds - found_seconds) * packets.num_packets / found_seconds)
     return 0
 
 
 def _clock_seconds(text: str) -> float:
-    """Of `00:01:30.500000000`; 0 for anything else."""
+    """The seconds of a text like `00:01:30.500000000`; 0 for anything else."""
     found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else 0.0
 
@@ -263,7 +263,7 @@ def _video_info(
 
 
 def _frame_seconds(stream: VideoStream, pts_seconds: NDArray[np.float64]) -> float:
-    """How long the last frame stands: as long as the median one, as no container says it reliably."""
+    """How long the last frame is shown: as long as the median frame, because no container is reliable here."""
     if len(pts_seconds) > 1:
         seconds = float(np.median(np.diff(pts_seconds))) or float(pts_seconds[-1]) / (len(pts_seconds) - 1)
         if seconds:
@@ -273,13 +273,13 @@ def _frame_seconds(stream: VideoStream, pts_seconds: NDArray[np.float64]) -> flo
 
 
 def _is_variable(pts_seconds: NDArray[np.float64], frame_seconds: float) -> bool:
-    """Whether a frame is more than half a frame away from an even grid; less is the rounding of a coarse clock."""
+    """Whether a frame is more than half a frame off an even grid; less is the rounding of a coarse clock."""
     even = np.linspace(0.0, pts_seconds[-1], len(pts_seconds))
     return bool(np.any(np.abs(pts_seconds - even) > frame_seconds / 2))
 
 
 def shown_size(picture: av.VideoFrame) -> tuple[int, int]:
-    """(width, height) in pixels after the rotation that the file asks for."""
+    """(width, height) in pixels, with the file's rotation applied."""
     if picture.rotation % 180:
         return picture.height, picture.width
     return picture.width, picture.height

@@ -53,7 +53,7 @@ class RemoteBlocks:
         self._expected_start = -1
 
     def fetch(self, byte_range: tuple[int, int]) -> None:
-        """Fetch the bytes `[start, stop)` into the file, and read ahead if reads are sequential. Raises SourceErrors."""
+        """Fetch the bytes `[start, stop)` into the file; read ahead if reads are sequential. Raises SourceErrors."""
         start, stop = byte_range
         is_sequential = start == self._expected_start
         grown = min(MOST_READ_AHEAD_BYTES, 2 * self._read_ahead_bytes)
@@ -84,7 +84,7 @@ class RemoteBlocks:
                 if place >= stop:
                     return
             if place == start:
-                raise TransientFailure("sent less than it was asked for")
+                raise TransientFailure("sent less than requested")
 
     def _keep(self, place: int, block: bytes) -> None:
         os.pwrite(self._fd, block, place)

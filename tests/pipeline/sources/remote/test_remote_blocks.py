@@ -171,7 +171,7 @@ def test_an_origin_that_sends_all_instead_of_a_part(copy: LocalCopy, page: Range
 
 def test_an_origin_that_never_sends_a_whole_block(copy: LocalCopy, page: RangedPage) -> None:
     page.shortens_to = BLOCK_BYTES // 2
-    with pytest.raises(SourceUnavailable, match="sent less than it was asked for, 3 times in a row"):
+    with pytest.raises(SourceUnavailable, match="sent less than requested, 3 times in a row"):
         content_of(copy)
 
 

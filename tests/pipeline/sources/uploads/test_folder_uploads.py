@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import SourceSettings
 from pipeline.errors import ServiceError
 from pipeline.sources import open_upload_store
-from pipeline.sources.uploads.folder_uploads import FolderUploads, given_up_at, is_given_up
+from pipeline.sources.uploads.folder_uploads import FolderUploads, abandoned_at, is_abandoned
 
 
 def test_folder_that_cannot_be_used(settings: SourceSettings, tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_what_a_dead_server_left_is_swept_after_a_day(
     left = Path(settings.upload_store) / (".file-" + "0" * 32)
     left.mkdir()
     (left / "video").write_bytes(b"half a vid")
-    assert not is_given_up(left)
+    assert not is_abandoned(left)
     assert uploads.sweep() == 0
-    later = given_up_at(left) + 1
+    later = abandoned_at(left) + 1
     monkeypatch.setattr(time, "time", lambda: later)
     assert uploads.sweep() == 1
     assert uploads.entries() == [Path(settings.upload_store) / kept.file_id]

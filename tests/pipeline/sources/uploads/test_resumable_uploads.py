@@ -134,7 +134,7 @@ def test_room_is_taken_from_the_beginning(upload_settings: SourceSettings, kept:
     assert kept == []
 
 
-def test_an_upload_that_was_given_up_is_swept(
+def test_an_abandoned_upload_is_swept(
     uploads: ResumableUploads, kept: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload_id = uploads.create(len(FILM), **ABOUT).upload_id
@@ -143,7 +143,7 @@ def test_an_upload_that_was_given_up_is_swept(
     assert uploads.get(upload_id).offset_bytes == 9 * MIB
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
-    with pytest.raises(SourceNotFound, match="given up"):
+    with pytest.raises(SourceNotFound, match="has expired"):
         uploads.get(upload_id)
     assert uploads.sweep() == 1
     assert kept == []
