@@ -53,9 +53,9 @@ class EstimateBody(Schema):
     num_chunks: int
     num_frames: int
     effective_fps: float
-    """Frames looked at per second of video."""
+    """Sampled frames per second of video."""
     visual_tokens: int
-    """Of the frames, over all chunks."""
+    """Tokens of frames, over all chunks."""
     prompt_tokens: int
     """At most, over all chunks: frames, their times and the prompt; merges not included."""
     frame_bytes: int

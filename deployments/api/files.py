@@ -100,7 +100,7 @@ async def upload_file(request: Request, service: ServiceDependency) -> FileBody:
     """Store a video, for `file_id` in later requests."""
     if is_multipart(request):
         least_bytes = max(0, declared_bytes(request) - FIELDS_BYTES)
-        await check_space(service, least_bytes)  # before the client sends it in vain
+        await check_space(service, least_bytes)  # before the client sends the file
         async with read_form(request, service.settings.sources) as form:
             fields = validated_fields(form_fields(form))
             if upload := uploaded_file(form):

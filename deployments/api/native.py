@@ -42,7 +42,7 @@ class AnalysisRequest(VideoRequest):
     metadata: Metadata = Field(default_factory=dict, max_length=MAX_METADATA)
     """Names and values of the client's own, returned with the analysis. Requires wait=false."""
     webhook: WebhookBody | None = None
-    """Where to send a webhook when the analysis has ended. Requires wait=false, and a secret set by the operator."""
+    """Receiver of a webhook when the analysis has ended. Requires wait=false, and a secret set by the operator."""
 
 
 @router.post(

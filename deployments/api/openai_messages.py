@@ -99,7 +99,7 @@ class AssistantMessage(_Part):
 
 
 TAGS = frozenset({"system", "developer", "user", "assistant", "text", "video_url", "image_url", "file", "refusal"})
-"""The values by which pydantic tells messages and their parts apart."""
+"""Values of the fields that discriminate messages and their parts."""
 
 Message = Annotated[SystemMessage | UserMessage | AssistantMessage, Field(discriminator="role")]
 

@@ -57,7 +57,7 @@ class AnalysisOptions(BaseModel):
     top_k: int = Field(default=20, ge=-1)
     """0 and -1 disable it."""
     seed: int | None = Field(default=None, ge=0, lt=2**63)
-    """By default a random one; the answer contains it."""
+    """Random by default; the answer contains it."""
     presence_penalty: float = Field(default=0.0, ge=-2, le=2)
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
     stop: Annotated[list[StopText], BeforeValidator(_as_list)] = Field(default=[], max_length=MAX_STOPS)
@@ -70,7 +70,7 @@ class AnalysisOptions(BaseModel):
     logprobs: bool = False
     """Whether to return the log probability of each token of the answer."""
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    """With logprobs: how many of the likeliest alternatives to return for each token."""
+    """Number of likeliest alternatives to return for each token. Requires logprobs."""
     chunk_duration: float | None = Field(default=None, ge=1, le=3600)
     """Seconds; the default suits the served model. Chunks get shorter if their frames would not fit the model."""
     chunk_overlap: float = Field(default=2.0, ge=0, le=600)
@@ -80,7 +80,7 @@ class AnalysisOptions(BaseModel):
     nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES)
     """Frames sampled from each chunk, instead of fps."""
     min_frames: int = Field(default=DEFAULT_MIN_FRAMES, ge=2, le=MAX_FRAMES)
-    """With fps: the fewest frames sampled from each chunk, if the video has as many."""
+    """Fewest frames sampled from each chunk, if fps is given and the video has as many."""
     max_frames_per_chunk: int = Field(default=MAX_FRAMES, ge=2, le=MAX_FRAMES)
     min_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
     """Pixels per frame; the default suits the served model."""
@@ -89,7 +89,7 @@ class AnalysisOptions(BaseModel):
     total_pixels: int = Field(default=DEFAULT_TOTAL_PIXELS, ge=2 * FACTOR_PX**2)
     """Pixels of all frames of one chunk together."""
     resized_height: int | None = Field(default=None, ge=1, le=MAX_SIDE_PX)
-    """With resized_width: the size of the frames, rounded to multiples of 32, instead of the bounds above."""
+    """Height of the frames, rounded to a multiple of 32, instead of the bounds above. Requires resized_width."""
     resized_width: int | None = Field(default=None, ge=1, le=MAX_SIDE_PX)
     video_start: float = Field(default=0.0, ge=0)
     """Seconds from the first frame."""

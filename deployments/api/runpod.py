@@ -26,7 +26,7 @@ from pipeline.store import AnalysisRecord, EventNames
 
 DEFAULT_WAIT_MILLISECONDS = 90_000
 MAX_WAIT_MILLISECONDS = 300_000
-"""As in RunPod's API. Its clients poll /status for jobs that take longer."""
+"""The limits of RunPod's API. Its clients poll /status for jobs that take longer."""
 READY_SECONDS = 2.0
 """RunPod's Python client times /health out after 3 s."""
 

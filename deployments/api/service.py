@@ -106,10 +106,10 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.read(BLOCK_BYTES), b"")
 
 
-def _service() -> Service:
+def current_service() -> Service:
     ingress = serve.get_replica_context().servable_object
     service: Service = ingress.service
     return service
 
 
-ServiceDependency = Annotated[Service, Depends(_service)]
+ServiceDependency = Annotated[Service, Depends(current_service)]

@@ -50,7 +50,7 @@ async def end_of(pieces: AsyncIterator[TextDelta | Result], pass_on: Callable[[s
         if not isinstance(piece, TextDelta):
             return piece
         pass_on(piece.text)
-    raise EngineFailed("The engine stopped in the middle of its text; try again.")
+    raise EngineFailed("The engine's text had no end; try again.")
 
 
 async def relay_through(relay: TextRelay, pieces: AsyncIterator[TextDelta | Result]) -> Result:

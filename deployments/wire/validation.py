@@ -20,7 +20,7 @@ def validated(
     """Return `fields` as a `model`.
 
     `allowed` lists the fields for a client that sent an unknown one; by default those of `model`. `tags` are the values
-    by which pydantic tells the members of a union apart; they are no part of a field's path as clients know it.
+    that discriminate the members of a union; they are no part of a field's path as clients know it.
 
     Raises InvalidRequest, which names the first field at fault and describes all of them.
     """
