@@ -5,12 +5,14 @@ from pydantic import BaseModel, ConfigDict
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisDone
 from pipeline.answers.coverage import frames_looked_at
+from pipeline.answers.times import times_in
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
     Citation,
     Coverage,
     DecodeReport,
+    TimedResult,
     TokenLogprob,
     TokenSampling,
     TokenUsage,
@@ -74,6 +76,26 @@ class VideoMetadataBody(Schema):
         )
 
 
+class FoundTimeBody(Schema):
+    """A time that a text gives."""
+
+    text: str
+    """As written there, with the square brackets around it."""
+    time: float
+    """Seconds from the first frame."""
+    start: int | None = None
+    """The time is `[start, stop)` of its text, counted in Unicode code points; `null` in an analysis that was stored
+    before this field existed."""
+    stop: int | None = None
+
+    @classmethod
+    def in_text(cls, text: str) -> list["FoundTimeBody"]:
+        return [
+            cls(text=time.text, time=round(time.seconds, 3), start=time.start, stop=time.stop)
+            for time in times_in(text)
+        ]
+
+
 class ChunkResultBody(Schema):
     chunk_index: int
     start_time: float
@@ -81,6 +103,8 @@ class ChunkResultBody(Schema):
     end_time: float
     success: bool
     response: str | None
+    times: list[FoundTimeBody] = []
+    """Every time in response, in its order; empty in an analysis that was stored before this field existed."""
     processing_time: float
     """Seconds from the chunk's turn to its answer, retries included."""
     decode_seconds: float
@@ -118,6 +142,7 @@ class ChunkResultBody(Schema):
             end_time=round(answer.stop_seconds, 3),
             success=generation is not None,
             response=generation.text if generation else None,
+            times=FoundTimeBody.in_text(generation.text) if generation else [],
             processing_time=round(answer.processing_seconds, 3),
             decode_seconds=round(decode.decode_seconds, 3) if decode else 0.0,
             inference_seconds=round(generation.inference_seconds, 3) if generation else 0.0,
@@ -245,13 +270,9 @@ class WrittenTokenBody(LikelyTokenBody):
         return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
 
 
-class CitationBody(Schema):
+class CitationBody(FoundTimeBody):
     """A time that the answer gives."""
 
-    text: str
-    """As it stands in the answer, which is left as the model wrote it."""
-    time: float
-    """Seconds from the first frame."""
     supported: bool
     """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
     chunk_index: int | None
@@ -262,8 +283,41 @@ class CitationBody(Schema):
         return cls(
             text=citation.text,
             time=round(citation.seconds, 3),
+            start=citation.start,
+            stop=citation.stop,
             supported=citation.is_supported,
             chunk_index=citation.chunk_index,
+        )
+
+
+class TimedResultBody(Schema):
+    """A piece of the answer, and the part of the video that it describes."""
+
+    start_time: float
+    """Seconds from the first frame."""
+    end_time: float
+    text: str
+    """The piece without the times that mark it."""
+    supported: bool
+    """Whether a chunk's answer supports start_time."""
+    chunk_index: int | None
+    """That chunk."""
+    start: int | None
+    """The piece is `[start, stop)` of aggregated_response, counted in Unicode code points; `null` for a chunk's
+    answer."""
+    stop: int | None
+
+    @classmethod
+    def of(cls, result: TimedResult) -> "TimedResultBody":
+        start, stop = result.place or (None, None)
+        return cls(
+            start_time=round(result.start_seconds, 3),
+            end_time=round(result.stop_seconds, 3),
+            text=result.text,
+            supported=result.is_supported,
+            chunk_index=result.chunk_index,
+            start=start,
+            stop=stop,
         )
 
 
@@ -277,6 +331,10 @@ class AnalysisBody(Schema):
     aggregated_response: str | None
     citations: list[CitationBody]
     """Every time in aggregated_response, in its order."""
+    timed_results: list[TimedResultBody] = []
+    """The pieces of aggregated_response by their times, in order of time: from a piece's own time to the next one's, or
+    to the end of its range. If aggregated_response gives no time, one result per answered chunk. Empty in an analysis
+    that was stored before this field existed."""
     aggregation_error: str | None
     finish_reason: str
     """Of aggregated_response: `stop`, or `length` where `max_tokens` cut it off."""
@@ -314,6 +372,7 @@ class AnalysisBody(Schema):
             chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
             aggregated_response=done.answer,
             citations=[CitationBody.of(citation) for citation in done.citations],
+            timed_results=[TimedResultBody.of(result) for result in done.timed_results],
             aggregation_error=done.answer_error,
             finish_reason=done.finish_reason,
             logprobs=written_tokens(done),

@@ -31,6 +31,7 @@ from pipeline.types import (
     DecodeReport,
     Generation,
     StoredVideo,
+    TimedResult,
     TokenUsage,
     VideoInfo,
 )
@@ -82,7 +83,8 @@ def done(
         merge_levels=1,
         merge_seconds=0.5004,
         total_seconds=6.0004,
-        citations=(Citation("[00:05]", 5.0, 0), Citation("1.2", 1.2004, None)),
+        citations=(Citation("[00:05]", 5.0, 0, 7, 0), Citation("1.2", 1.2004, 8, 11, None)),
+        timed_results=(TimedResult(0.0, 60.0004, "A cat sits.", 0, None),),
     )
 
 
