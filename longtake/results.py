@@ -53,10 +53,7 @@ class Plan:
 
     def _repr_markdown_(self) -> str:
         rows = [
-            (
-                f"{clock(chunk.start_time)} – {clock(chunk.end_time)}",
-                f"{chunk.num_frames} of {chunk.width}x{chunk.height}",
-            )
+            (exports.spans([(chunk.start_time, chunk.end_time)]), f"{chunk.num_frames} of {chunk.width}x{chunk.height}")
             for chunk in self.chunks
         ]
         return exports.document([exports.table("chunk", "frames", rows), *exports.quoted(self.notices)])
@@ -170,15 +167,16 @@ class Answer:
         if self.aggregation_error:
             parts.append(f"**The answers were not merged:** {self.aggregation_error}")
         parts += [
-            f"**Not answered:** {clock(chunk.start_time)} – {clock(chunk.end_time)}: {chunk.error.message}"
+            f"**Not answered:** {exports.spans([(chunk.start_time, chunk.end_time)])}: {chunk.error.message}"
             for chunk in self.chunk_results
             if chunk.error
         ]
+        coverage = self.coverage
         looked_at = (
-            f"{self.coverage.frames_used} frames, {self.coverage.effective_fps:g} a second; "
-            f"{self.total_successful_chunks} of {self.num_chunks} chunks; {self.total_processing_time:.1f} s; {self.model}"
+            f"{coverage.frames_used} frames, {coverage.effective_fps:g} a second; {self.total_successful_chunks} of "
+            f"{self.num_chunks} chunks; {self.total_processing_time:.1f} s; {self.model}"
         )
-        return exports.document([*parts, f"*{looked_at}*", *exports.quoted([*self.coverage.notices, self.notice])])
+        return exports.document([*parts, f"*{looked_at}*", *exports.quoted([*coverage.notices, self.notice])])
 
     def cited_markdown(self) -> str:
         """The text with its times as [MM:SS], as a list if each of its pieces begins with one."""
