@@ -92,5 +92,5 @@ def _stem(video: str) -> str:
     """Return the video's file name without its suffix. `video` is a file's name or id, a path, a URL, or words."""
     name = unquote(video) if "://" in video else video
     name = re.split(r"[/\\]", name.rstrip("/"))[-1]
-    stem = _UNSAFE_IN_FILE_NAMES.sub(" ", _SUFFIX.sub("", name)).strip(" .")
-    return stem[:MAX_STEM_CHARACTERS].strip() or DEFAULT_STEM
+    words = _UNSAFE_IN_FILE_NAMES.sub(" ", _SUFFIX.sub("", name)).split()
+    return " ".join(words)[:MAX_STEM_CHARACTERS].strip(" .") or DEFAULT_STEM
