@@ -1,28 +1,23 @@
 """What an analysis looks like over HTTP."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from deployments.model_choice import ModelChoice
+from deployments.wire.schema import Schema
+from deployments.wire.time_bodies import CitationBody, FoundTimeBody, TimedResultBody
 from pipeline.analysis import AnalysisDone
 from pipeline.answers.coverage import frames_looked_at
-from pipeline.answers.times import times_in
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
-    Citation,
     Coverage,
     DecodeReport,
-    TimedResult,
     TokenLogprob,
     TokenSampling,
     TokenUsage,
     VideoInfo,
     WrittenToken,
 )
-
-
-class Schema(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class VideoInfoBody(Schema):
@@ -76,26 +71,6 @@ class VideoMetadataBody(Schema):
         )
 
 
-class FoundTimeBody(Schema):
-    """A time that a text gives."""
-
-    text: str
-    """As written there, with the square brackets around it."""
-    time: float
-    """Seconds from the first frame."""
-    start: int | None = None
-    """The time is `[start, stop)` of its text, counted in Unicode code points; `null` in an analysis that was stored
-    before this field existed."""
-    stop: int | None = None
-
-    @classmethod
-    def in_text(cls, text: str) -> list["FoundTimeBody"]:
-        return [
-            cls(text=time.text, time=round(time.seconds, 3), start=time.start, stop=time.stop)
-            for time in times_in(text)
-        ]
-
-
 class ChunkResultBody(Schema):
     chunk_index: int
     start_time: float
@@ -103,7 +78,7 @@ class ChunkResultBody(Schema):
     end_time: float
     success: bool
     response: str | None
-    times: list[FoundTimeBody] = []
+    times: list[FoundTimeBody] = Field(default_factory=list)
     """Every time in response, in its order; empty in an analysis that was stored before this field existed."""
     processing_time: float
     """Seconds from the chunk's turn to its answer, retries included."""
@@ -270,57 +245,6 @@ class WrittenTokenBody(LikelyTokenBody):
         return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
 
 
-class CitationBody(FoundTimeBody):
-    """A time that the answer gives."""
-
-    supported: bool
-    """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
-    chunk_index: int | None
-    """That chunk."""
-
-    @classmethod
-    def of(cls, citation: Citation) -> "CitationBody":
-        return cls(
-            text=citation.text,
-            time=round(citation.seconds, 3),
-            start=citation.start,
-            stop=citation.stop,
-            supported=citation.is_supported,
-            chunk_index=citation.chunk_index,
-        )
-
-
-class TimedResultBody(Schema):
-    """A piece of the answer, and the part of the video that it describes."""
-
-    start_time: float
-    """Seconds from the first frame."""
-    end_time: float
-    text: str
-    """The piece without the times that mark it."""
-    supported: bool
-    """Whether a chunk's answer supports start_time."""
-    chunk_index: int | None
-    """That chunk."""
-    start: int | None
-    """The piece is `[start, stop)` of aggregated_response, counted in Unicode code points; `null` for a chunk's
-    answer."""
-    stop: int | None
-
-    @classmethod
-    def of(cls, result: TimedResult) -> "TimedResultBody":
-        start, stop = result.place or (None, None)
-        return cls(
-            start_time=round(result.start_seconds, 3),
-            end_time=round(result.stop_seconds, 3),
-            text=result.text,
-            supported=result.is_supported,
-            chunk_index=result.chunk_index,
-            start=start,
-            stop=stop,
-        )
-
-
 class AnalysisBody(Schema):
     success: bool
     """Whether at least one chunk was answered; `partial` says whether all were."""
@@ -331,7 +255,7 @@ class AnalysisBody(Schema):
     aggregated_response: str | None
     citations: list[CitationBody]
     """Every time in aggregated_response, in its order."""
-    timed_results: list[TimedResultBody] = []
+    timed_results: list[TimedResultBody] = Field(default_factory=list)
     """The pieces of aggregated_response by their times, in order of time: from a piece's own time to the next one's, or
     to the end of its range. If aggregated_response gives no time, one result per answered chunk. Empty in an analysis
     that was stored before this field existed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from deployments.wire.result_bodies import CitationBody, TimedResultBody
+from deployments.wire.time_bodies import CitationBody, TimedResultBody
 from longtake import Answer
 from longtake.parsing import parsed
 from pipeline.answers.citations import cited
