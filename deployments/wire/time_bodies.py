@@ -12,10 +12,9 @@ class FoundTimeBody(Schema):
     """As written there, with the square brackets around it."""
     time: float
     """Seconds from the first frame."""
-    start: int | None = None
-    """The time is `[start, stop)` of its text, counted in Unicode code points; `null` in an analysis that was stored
-    before this field existed."""
-    stop: int | None = None
+    start: int
+    """The time is `[start, stop)` of that text, counted in Unicode code points."""
+    stop: int
 
     @classmethod
     def in_text(cls, text: str) -> list["FoundTimeBody"]:
@@ -25,9 +24,17 @@ class FoundTimeBody(Schema):
         ]
 
 
-class CitationBody(FoundTimeBody):
+class CitationBody(Schema):
     """A time that the answer gives."""
 
+    text: str
+    """As written there, with the square brackets around it."""
+    time: float
+    """Seconds from the first frame."""
+    start: int | None = None
+    """The time is `[start, stop)` of aggregated_response, counted in Unicode code points; `null` in an analysis that was
+    stored before this field existed."""
+    stop: int | None = None
     supported: bool
     """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
     chunk_index: int | None
