@@ -32,8 +32,8 @@ class CitationBody(Schema):
     time: float
     """Seconds from the first frame."""
     start: int | None = None
-    """The time is `[start, stop)` of aggregated_response, counted in Unicode code points; `null` in an analysis that was
-    stored before this field existed."""
+    """The time is `[start, stop)` of aggregated_response, counted in Unicode code points; `null` in an analysis that
+    was stored before this field existed."""
     stop: int | None = None
     supported: bool
     """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
