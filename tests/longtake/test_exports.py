@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from longtake import Citation, TimedResult
-from longtake.exports import UNSUPPORTED, cited_markdown, document, quoted, spans, table
+from longtake.exports import UNSUPPORTED, cited_markdown, document, quoted, spans, srt, table, vtt
 from tests.longtake.answers import answer_of
 
 
@@ -80,3 +83,11 @@ def test_parts_of_markdown() -> None:
     assert quoted(["One.", None, ""]) == ["> One."]
     assert spans([(0, 5), (60, 3661)]) == "00:00 – 00:05, 01:00 – 1:01:01"
     assert document(["a", "b"]) == "a\n\nb\n"
+
+
+@given(st.lists(st.text(alphabet="ab->&<\n 🎬", max_size=20).map(lambda text: " ".join(text.split()))))
+def test_no_text_breaks_subtitles(texts: list[str]) -> None:
+    results = [TimedResult(index, index + 1, text, True, 0) for index, text in enumerate(texts)]
+    for subtitles in (srt(results), vtt(results)):
+        spans_of_time = [line for line in subtitles.split("\n") if "-->" in line]
+        assert len(spans_of_time) == len(results)
