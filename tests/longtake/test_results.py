@@ -8,7 +8,7 @@ import pytest
 
 from longtake import Answer, Plan
 from longtake.parsing import parsed
-from tests.deployments.api.test_native import ANALYSIS, CHUNK_RESULT
+from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT
 from tests.longtake.answers import answer_json, answer_of
 
 
