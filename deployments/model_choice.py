@@ -192,7 +192,7 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "scheduling_policy": "priority",
         # Without it a model that is not sure of itself writes blanks for ever.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-        # The processor is passed by (deployments/engine/inputs.py), and so is its cache, which two processes would mirror.
+        # deployments/engine/inputs.py replaces the processor, and so its cache, which two processes would mirror.
         "mm_processor_cache_gb": 0,
     }
     if on_gpu:
