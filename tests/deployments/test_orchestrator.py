@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +13,6 @@ import ray
 from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
 
-from deployments import orchestrator as orchestrator_module
 from deployments.config import AnalysisSettings, AppSettings
 from deployments.model_choice import choose_model
 from deployments.orchestrator import Orchestrator
@@ -83,16 +82,6 @@ class FakeHandle:
         return self
 
 
-class PassingMonitor:
-    """Counts nothing; events go through."""
-
-    async def run(
-        self, job: AnalysisJob, analyze: Callable[[AnalysisJob], AsyncGenerator[AnalysisEvent, None]]
-    ) -> AsyncIterator[AnalysisEvent]:
-        async for event in analyze(job):
-            yield event
-
-
 @dataclass
 class Stages:
     """The stages below an Orchestrator. They record their calls, and may be told to fail."""
@@ -157,7 +146,6 @@ class Stages:
 def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
     node = {"Alive": True, "Resources": {"object_store_memory": 10**9}}
     monkeypatch.setattr(ray, "nodes", lambda: [node])
-    monkeypatch.setattr(orchestrator_module, "AnalysisMonitor", PassingMonitor)
     return Stages()
 
 
