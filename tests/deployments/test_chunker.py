@@ -32,6 +32,7 @@ from pipeline.types import (
     ChunkingRequest,
     ChunkPlan,
     FrameSampling,
+    HttpUrl,
     HttpVideo,
     LocalVideo,
     StoredVideo,
@@ -43,7 +44,7 @@ from tests.clips import X264, ffmpeg
 from tests.pipeline.sources.origins import HttpSite, sized
 
 MOST_SECONDS = 2.0
-NO_CONTAINER = "its first bytes are none of theirs, whatever its name says"
+NO_CONTAINER = "Ogg), judging by its first bytes. Convert it to one of these"
 SAMPLING = FrameSampling(2.0, None, 768, min_pixels=4096, max_pixels=65536, total_pixels=10**8, min_frames=4)
 REQUEST = ChunkingRequest(60.0, 0.0, 0.0, None, SAMPLING)
 MOST_FRAMES = 10**6
@@ -151,7 +152,7 @@ def bring(request: pytest.FixtureRequest, settings: SourceSettings, media: Path,
     def by_http(content: bytes, name: str) -> VideoSource:
         path = f"/sent/{name.replace('%', '_')}"
         site.pages[path] = sized(content, ETag='"v1"', Accept_Ranges="bytes")
-        return HttpVideo(site.url + path)
+        return HttpVideo(HttpUrl.parse(site.url + path))
 
     ways: dict[str, Bring] = {"path": by_path, "upload": by_upload, "http": by_http}
     return ways[request.param]

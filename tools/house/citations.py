@@ -69,7 +69,7 @@ class Citations:
         return is_client or self._names.defines(dotted)
 
     def _member_exists(self, owner: str, name: str) -> bool:
-        """What is not ours is taken to exist."""
+        """Names of other projects pass."""
         if owner in self._names.members:
             return name in self._names.members[owner]
         if owner in self._modules_by_last_name and owner not in PACKAGES:

@@ -51,7 +51,7 @@ class Names:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """Every word of code and settings; comments and docstrings do not count, nor do these checks and their lists."""
+        """Every word of code and settings, without comments, docstrings and these checks."""
         found: set[str] = set()
         for path, file in self.tree.python_files.items():
             if not path.startswith(("tools/house/", "tests/house/")):
@@ -98,7 +98,7 @@ def module_name(path: str) -> str:
 
 
 def _defined(body: list[ast.stmt]) -> Iterator[str]:
-    for statement in statements(body):
+    for statement in statements(body, enters_scopes=False):
         yield from _bound(statement)
 
 
@@ -107,7 +107,9 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
         case ast.Assign(targets=targets):
-            yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+            for node in (node for target in targets for node in ast.walk(target)):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    yield node.id
         case ast.AnnAssign(target=ast.Name(id=name)):
             yield name
         case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):

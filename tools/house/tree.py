@@ -99,6 +99,16 @@ class PythonFile:
         ]
 
     @cached_property
+    def _lines_inside_strings(self) -> frozenset[int]:
+        """The lines of strings of several lines: what looks like a comment there is none."""
+        return frozenset(
+            number
+            for node in ast.walk(self.module)
+            if isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno != node.lineno
+            for number in range(node.lineno, node.end_lineno or node.lineno)
+        )
+
+    @cached_property
     def code_lines(self) -> list[str]:
         """The source's lines, empty where a docstring stands."""
         lines = self.source.splitlines()
@@ -112,19 +122,26 @@ class PythonFile:
         for docstring in self._docstrings:
             for number in range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1):
                 yield Prose(self.path, number, lines[number - 1])
-        yield from _comments(self.path, self.code_lines)
+        for comment in _comments(self.path, self.code_lines):
+            if comment.line not in self._lines_inside_strings:
+                yield comment
 
 
-def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a body and of all blocks in it."""
+_SCOPES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def statements(body: list[ast.stmt], *, enters_scopes: bool = True) -> Iterator[ast.stmt]:
+    """The statements of a body and of all blocks in it, those of functions and classes included."""
     for statement in body:
         yield statement
+        if isinstance(statement, _SCOPES) and not enters_scopes:
+            continue
         for block in ("body", "orelse", "finalbody", "handlers", "cases"):
             for inner in getattr(statement, block, []):
                 if isinstance(inner, ast.stmt):
-                    yield from statements([inner])
+                    yield from statements([inner], enters_scopes=enters_scopes)
                 else:  # an except clause, or a case of a match
-                    yield from statements(inner.body)
+                    yield from statements(inner.body, enters_scopes=enters_scopes)
 
 
 def _comments(path: str, lines: list[str]) -> Iterator[Prose]:

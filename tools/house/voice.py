@@ -8,19 +8,27 @@ from collections.abc import Collection, Iterator
 from tools.house.tree import Problem, Prose, Tree
 
 _PHRASES = (
-    (r"\b(?:for|by) who(?:ever)?\b", "name the person: 'for clients that …'"),
-    (r"\bwho (?:asks?|wants?|reads?|waits?|needs?)\b(?=[^?]*[.,;:]|$)", "name the person: 'clients that ask …'"),
-    (r"\b(?:is|are|was|were) (?:told|had|brought)\b", "use an active verb: report, return, decode"),
-    (r"\bto be had\b", "say 'available'"),
-    (r"\bno longer wanted\b|\bnobody wants\b", "say 'cancelled'"),
-    (r"\bgiven up\b|\bgives? up\b", "say 'cancelled' or 'timed out'"),
-    (r"\bgoes? on (?:with|where)\b", "say 'continues' or 'resumes'"),
-    (r"\bstands? in for\b", "say 'replaces' or 'falls back'"),
-    (r"\bwhat is no\b", "name it: 'anything else'"),
+    # Relative clauses as subjects and objects.
+    (r"\b(?:for|by|of|to) who(?:ever)?\b", "name the person: 'for clients that …'"),
+    (r"\bwhoever\b", "name the person: 'clients that …'"),
+    (r"\bwho (?:asks?|wants?|reads?|waits?|needs?|comes?|disconnects?)\b(?=[^?]*[.,;:]|$)", "name the person"),
+    (r"\bwhat is (?:no|not)\b", "name it: 'anything else'"),
+    (r"\bby which\b", "say 'so that' or start a new sentence"),
+    # Passives of everyday verbs.
+    (r"\b(?:is|are|was|were|be) (?:told|had|brought|heard|looked at)\b", "use a verb of the field: report, decode"),
+    (r"\bpass(?:ed|es)? (?:by|over)\b", "say 'skip' or 'ignore'"),
+    (r"\b(?:given|gives?|giving) up\b", "say 'cancelled' or 'timed out'"),
+    (r"\bnobody wants\b|\bno longer wanted\b", "say 'cancelled'"),
+    (r"\bg(?:o|oes|one|oing) on (?:with|where|from)\b", "say 'continues' or 'resumes'"),
+    (r"\bst(?:and|ands|ood|anding) in for\b", "say 'replaces' or 'falls back'"),
+    (r"\bkn(?:ow|ows|own|ew) again\b", "say 'recognises'"),
+    # Word order and idioms of another language.
     (r"\bwhere there (?:is|are)\b", "start with 'If …'"),
-    (r"\bof (?:its|their) own accord\b", "say 'unprompted'"),
-    (r"\bknows? again\b", "say 'recognises'"),
-    (r"^\s*\"\"\"Of\b", "open a docstring with a noun or a verb"),
+    (r"\bof before\b", "say 'earlier'"),
+    (r"\bfor ever\b", "say 'forever', or what ends it"),
+    (r"\bin vain\b", "say what failed"),
+    # Fragments as docstrings.
+    (r'^\s*"""(?:Of|By|Beside|Where|Whose|Who|As|With|To be)\b', "open a docstring with a noun or a verb"),
 )
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), advice) for pattern, advice in _PHRASES)
 

@@ -50,12 +50,3 @@ def check_numbers(name: str, chunk: Chunk, result: DecodedFrames) -> None:
     assert result.report.num_frames == chunk.num_frames
     assert result.frames.shape == (chunk.num_frames, chunk.height_px, chunk.width_px, 3)
     assert result.frames.dtype == np.uint8
-
-
-def zeroed(path: Path, target: Path, first: float, last: float) -> Path:
-    """A copy with a part of its bytes zeroed."""
-    content = bytearray(path.read_bytes())
-    start, stop = int(len(content) * first), int(len(content) * last)
-    content[start:stop] = bytes(stop - start)
-    target.write_bytes(content)
-    return target

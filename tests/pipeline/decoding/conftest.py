@@ -9,8 +9,7 @@ import pytest
 
 from pipeline.decoding.isolated_backends import decoding_process
 from pipeline.isolation.process import IsolatedProcess
-from tests.clips import ClipFolder
-from tests.pipeline.decoding.chunks import zeroed
+from tests.clips import ClipFolder, zeroed
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ REFUSED = {
     "pyav": {},
     "opencv": {"av1": "cannot open the video", "mpeg4_b": "counts the video's time in another way"},
     "decord": {
-        **dict.fromkeys(["ts", "late_ts", "mpeg2", "mpeg4", "mpeg4_b", "mjpeg"], "is given MP4 and Matroska alone"),
+        **dict.fromkeys(["ts", "late_ts", "mpeg2", "mpeg4", "mpeg4_b", "mjpeg"], "reads only MP4 and Matroska here"),
         "av1": "cannot open the video",
         "edit_list": "counts the video's frames in another way",
     },

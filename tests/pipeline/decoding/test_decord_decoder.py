@@ -42,7 +42,7 @@ def test_an_open_decoder_takes_an_earlier_chunk(clips: ClipFolder) -> None:
 def test_a_video_in_blocks_is_refused(tmp_path: Path) -> None:
     """It is opened by path, and would read blocks that are not there as zeros."""
     blocks = BlockFile(tmp_path / "blocks", 1000).fetching(lambda wanted: None)
-    with pytest.raises(DecodeFailed, match="decord is given whole files alone"):
+    with pytest.raises(DecodeFailed, match="decord reads only whole files"):
         DecordDecoder(blocks)
 
 
@@ -54,7 +54,7 @@ def test_a_playlist_under_a_videos_name_is_refused(broken_files: BrokenFiles) ->
 
 def test_containers_in_which_it_shows_other_frames_are_refused(clips: ClipFolder) -> None:
     for name in ("ts", "mpeg4"):
-        with pytest.raises(DecodeFailed, match="MP4 and Matroska alone, and this is"):
+        with pytest.raises(DecodeFailed, match="reads only MP4 and Matroska here, and this is"):
             DecordDecoder(clips.path(name))
 
 

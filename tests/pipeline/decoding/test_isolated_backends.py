@@ -17,7 +17,7 @@ from pipeline.decoding.chunk_decoder import BackendResult, ChunkDecoder
 from pipeline.decoding.isolated_backends import DecodeRequest, IsolatedBackends, decode_limits, decoding_process
 from pipeline.decoding.worker import DecodeWorker
 from pipeline.errors import DecodeFailed
-from pipeline.isolation.process import Ask, GivenUp, IsolatedProcess, WorkAborted
+from pipeline.isolation.process import Ask, Cancellation, IsolatedProcess, WorkAborted
 from tests.clips import TREATED_CLIPS, ClipFolder
 from tests.pipeline.decoding.chunks import ORDER, check_numbers, decoded, planned
 from tests.pipeline.decoding.treated import untreated
@@ -98,13 +98,13 @@ def test_a_file_that_breaks_every_backend_is_a_failed_chunk(
         ChunkDecoder(backends, ("planned",)).decode(plan.chunks[0])
 
 
-def test_work_can_be_given_up_before_it_begins(process: IsolatedProcess, clips: ClipFolder) -> None:
+def test_work_can_be_cancelled_before_it_begins(process: IsolatedProcess, clips: ClipFolder) -> None:
     path = clips.path("h264")
     plan = planned(path)
-    given_up = GivenUp()
-    process.give_up(given_up)
+    cancellation = Cancellation()
+    process.cancel(cancellation)
     with (
-        closing(IsolatedBackends(process, path, plan.video, given_up=given_up)) as backends,
+        closing(IsolatedBackends(process, path, plan.video, cancellation=cancellation)) as backends,
         pytest.raises(WorkAborted),
     ):
         ChunkDecoder(backends, ORDER).decode(plan.chunks[0])

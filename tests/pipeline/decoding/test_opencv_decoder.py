@@ -42,7 +42,7 @@ def test_an_open_decoder_takes_an_earlier_chunk(clips: ClipFolder) -> None:
 def test_a_video_in_blocks_is_refused(tmp_path: Path) -> None:
     """It is opened by path, and would read blocks that are not there as zeros."""
     blocks = BlockFile(tmp_path / "blocks", 1000).fetching(lambda wanted: None)
-    with pytest.raises(DecodeFailed, match="OpenCV is given whole files alone"):
+    with pytest.raises(DecodeFailed, match="OpenCV reads only whole files"):
         OpencvDecoder(blocks)
 
 

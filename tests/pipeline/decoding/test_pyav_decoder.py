@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clips import TREATED_CLIPS, ClipFolder, number_of
-from tests.pipeline.decoding.chunks import SMALL, decoded, planned, zeroed
+from tests.clips import TREATED_CLIPS, ClipFolder, number_of, zeroed
+from tests.pipeline.decoding.chunks import SMALL, decoded, planned
 from tests.pipeline.decoding.treated import ALL, check_treated_numbers
 
 

@@ -78,7 +78,7 @@ def test_a_worker_dies_with_who_asked() -> None:
     """As a replica that is killed: its socket closes, the host ends, and the worker with it."""
     script = (
         "import os, signal, sys\n"
-        "from pipeline.isolation.process import Ask, GivenUp, IsolatedProcess, WorkLimits\n"
+        "from pipeline.isolation.process import Ask, Cancellation, IsolatedProcess, WorkLimits\n"
         f"process = IsolatedProcess('{FAKE_WORKER}')\n"
         "_, pid = process.call(('count', None), WorkLimits(5, 10**9))\n"
         "print(pid, flush=True)\n"

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pipeline.errors import DecodeFailed, SourceUnavailable
-from pipeline.isolation.process import GivenUp, IsolatedProcess, WorkAborted, WorkCrashed, WorkLimits, WorkLost
+from pipeline.isolation.process import Cancellation, IsolatedProcess, WorkAborted, WorkCrashed, WorkLimits, WorkLost
 from tests.pipeline.isolation.fake_worker import LIMITS
 from tests.timing import keeps_within
 
@@ -69,16 +69,16 @@ def test_errors_of_ours_come_through_and_others_by_name_alone(process: IsolatedP
     assert str(caught.value) == "failed with OSError"
 
 
-def test_losses_are_counted_but_not_what_was_given_up(process: IsolatedProcess) -> None:
+def test_losses_are_counted_but_not_cancelled_work(process: IsolatedProcess) -> None:
     for request in (("exit", 3), ("spin", None), ("raise", OSError())):
         with pytest.raises(WorkLost):
             process.call(request, WorkLimits(0.5, LIMITS.memory_bytes))
     with pytest.raises(WorkLost):
         process.call(("sleep", 60), WorkLimits(0.1, LIMITS.memory_bytes))
-    work = GivenUp()
-    threading.Timer(0.2, process.give_up, [work]).start()
+    work = Cancellation()
+    threading.Timer(0.2, process.cancel, [work]).start()
     with pytest.raises(WorkAborted):
-        process.call(("sleep", 30), LIMITS, given_up=work)
+        process.call(("sleep", 30), LIMITS, cancellation=work)
     assert process.num_workers_lost == 3  # the worker outlives an error
 
 
@@ -97,20 +97,20 @@ def test_what_a_worker_asks_for_in_vain_is_the_error_of_its_work(process: Isolat
     assert process.call(("count", None), LIMITS)[0] == 2
 
 
-def test_work_can_be_given_up(process: IsolatedProcess) -> None:
+def test_work_can_be_cancelled(process: IsolatedProcess) -> None:
     process.call(("count", None), LIMITS)
-    work = GivenUp()
-    threading.Timer(0.3, process.give_up, [work]).start()
+    work = Cancellation()
+    threading.Timer(0.3, process.cancel, [work]).start()
     started = time.perf_counter()
     with pytest.raises(WorkAborted):
-        process.call(("sleep", 30), LIMITS, given_up=work)
+        process.call(("sleep", 30), LIMITS, cancellation=work)
     assert time.perf_counter() - started < 2
     assert process.call(("count", None), LIMITS)[0] == 1
 
 
 def test_giving_work_up_ends_no_other_work(process: IsolatedProcess) -> None:
-    done, other = GivenUp(), GivenUp()
-    process.call(("count", None), LIMITS, given_up=done)
-    threading.Timer(0.2, process.give_up, [done]).start()
-    process.call(("sleep", 0.6), LIMITS, given_up=other)
+    done, other = Cancellation(), Cancellation()
+    process.call(("count", None), LIMITS, cancellation=done)
+    threading.Timer(0.2, process.cancel, [done]).start()
+    process.call(("sleep", 0.6), LIMITS, cancellation=other)
     assert process.call(("count", None), LIMITS)[0] == 3

@@ -35,7 +35,7 @@ def test_a_file_is_told_by_its_content(broken_files: BrokenFiles) -> None:
     for path in (broken_files.text(), broken_files.playlist(), broken_files.empty()):
         with (
             path.open("rb") as file,
-            pytest.raises(UnsupportedMedia, match="first bytes are none of theirs"),
+            pytest.raises(UnsupportedMedia, match="judging by its first bytes"),
             opened_container(file),
         ):
             pass

@@ -272,7 +272,7 @@ CUT_OFF = "is damaged, or cut off before its picture"
         (with_header(JPEG, 0xC0, 0, WIDTH), UnsupportedMedia, "is a JPEG without a size"),
         (with_header(JPEG, 0xC3, HEIGHT, WIDTH), UnsupportedMedia, RARE),
         (with_header(JPEG, 0xC9, HEIGHT, WIDTH), UnsupportedMedia, RARE),
-        (turned(6, "JPEG"), UnsupportedMedia, r"to be turned by its Exif data \(orientation 6\)"),
+        (turned(6, "JPEG"), UnsupportedMedia, r"is rotated by its Exif data \(orientation 6\)"),
         (PNG, InvalidRequest, "is a PNG of 192x128 px, and frame 0 is a JPEG of 192x128 px"),
         (encoded(drawn(1, 64, 32)), InvalidRequest, "is a JPEG of 64x32 px, and frame 0 is a JPEG of 192x128 px"),
         (with_header(JPEG, 0xC0, 9000, 9000), InvalidRequest, "is a JPEG of 9000x9000 px"),

@@ -40,7 +40,7 @@ def test_findings_are_those_of_probe(name: str, isolated: IsolatedProbe, clips: 
 
 
 def test_refusals_come_through(isolated: IsolatedProbe, broken_files: BrokenFiles) -> None:
-    with pytest.raises(UnsupportedMedia, match="its first bytes are none of theirs"):
+    with pytest.raises(UnsupportedMedia, match="judging by its first bytes"):
         isolated(broken_files.text(), size_bytes=1, fingerprint="bytes", limits=VideoLimits())
 
 
