@@ -56,6 +56,21 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class VideoMetadata:
+    """The frames of a chunk, under the names of Qwen's `fetch_video(return_video_metadata=True)`."""
+
+    fps: float
+    """Average of the video."""
+    frames_indices: tuple[int, ...]
+    """Frames that were looked at, counted from the video's first."""
+    total_num_frames: int
+    """Frames of the video."""
+    video_backend: str
+    frame_times: tuple[float, ...]
+    """Seconds; a frame that is already on the screen when the chunk starts has the chunk's start."""
+
+
+@dataclass(frozen=True)
 class ChunkResult:
     """What was said of one chunk, and how long it took."""
 
@@ -75,11 +90,14 @@ class ChunkResult:
     degraded: bool = False
     decoder: str | None = None
     decode_reused: bool = False
+    answer_reused: bool = False
+    """Whether the answer comes from another stored analysis that asked the same about this chunk."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
     finish_reason: str | None = None
-    video_metadata: dict[str, Any] | None = field(default=None, repr=False)
+    video_metadata: VideoMetadata | None = field(default=None, repr=False)
+    """With `include_video_metadata`."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +125,33 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class PromptTokensDetails:
+    cached_tokens: int
+    """Prompt tokens that the engine still had from earlier requests."""
+
+
+@dataclass(frozen=True)
 class Usage:
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails = PromptTokensDetails(0)
+
+
+@dataclass(frozen=True)
+class LikelyToken:
+    """A token and its log probability."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WrittenToken(LikelyToken):
+    """A token of the answer, and the likeliest tokens in its place."""
+
+    top_logprobs: tuple[LikelyToken, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,6 +180,10 @@ class Answer:
     """Of the answer: `length` where `max_tokens` cut it off."""
     citations: tuple[Citation, ...] = ()
     """Every time in the answer, in its order."""
+    logprobs: tuple[WrittenToken, ...] | None = field(default=None, repr=False)
+    """One for each token of the answer, with the option `logprobs`."""
+    merge_seconds: float = 0.0
+    """From the last chunk's answer to the merged one."""
     raw: dict[str, Any] = field(default_factory=dict)
     """The server's JSON."""
 
@@ -226,6 +271,9 @@ class File:
     bytes: int
     created_at: int
     filename: str
+    purpose: str = "vision"
+    expires_at: int | None = None
+    """Unix time in seconds; `None` if the upload does not expire."""
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -241,7 +289,7 @@ Status = Literal["queued", "running", "completed", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class AnalysisState:
-    """A durable analysis, as the server has it in its books."""
+    """A stored analysis, as the server knows it. Times are Unix time in seconds."""
 
     id: str
     status: Status
