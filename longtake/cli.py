@@ -10,11 +10,10 @@ def main() -> None:
     try:
         from longtake.commands.app import app  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name not in ("rich", "typer"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("rich", "typer"):
             raise
-        print(
-            f"The command needs {error.name}, which is not installed. Run: pip install 'longtake[cli]'", file=sys.stderr
-        )
+        print(f"The command needs {missing}, which is not installed. Run: pip install 'longtake[cli]'", file=sys.stderr)
         sys.exit(2)
     app()
 

@@ -17,13 +17,13 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LONGTAKE = [sys.executable, "-m", "longtake.cli"]
 
 
-def run(*arguments: str | Path, server: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, server: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"COLUMNS": "120"}
     environment.pop("LONGTAKE_SERVER", None)
     if server is not None:
         environment["LONGTAKE_SERVER"] = server
     command = [*_LONGTAKE, *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def options() -> Iterator[Any]:
                 yield pytest.param(name, info.help or "", parameter.default, id=f"{command.__name__}-{name}")
 
 
-@pytest.mark.parametrize(("name", "text", "own_default"), options())
+@pytest.mark.parametrize(("name", "text", "own_default"), [*options()])
 def test_help_names_the_servers_defaults(name: str, text: str, own_default: Any, fields: dict[str, Any]) -> None:
     field = FIELDS.get(name, name)
     named = re.search(r"Default: (.*?)\.(?: |$)", text)

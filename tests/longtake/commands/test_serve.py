@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -38,10 +39,10 @@ def test_options_override_the_configuration() -> None:
         assert (file, address) == (ROOT / "serve_config.yaml", ("127.0.0.1", 8000))
 
 
-def test_a_missing_configuration_and_a_taken_port(server: str) -> None:
+def test_a_missing_configuration_and_a_taken_port(server: str, tmp_path: Path) -> None:
     finished = run("serve", "nowhere.yaml")
     assert finished.returncode == 2 and "There is no nowhere.yaml" in finished.stderr
-    finished = run("serve", "--port", server.rsplit(":", 1)[1])
+    finished = run("serve", "--port", server.rsplit(":", 1)[1], cwd=tmp_path)  # the checkout's configuration
     assert finished.returncode == 4 and "is taken" in finished.stderr
 
 
