@@ -1,15 +1,12 @@
 """Events of stored analyses to any number of listeners: what all of them ask for is read from the store once."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from deployments.wire.event_stream import event
 from pipeline.errors import StoreFailed
 from pipeline.store import LAST_EVENTS, AnalysisStore, StoredEvent
-
-logger = logging.getLogger("ray.serve")
 
 POLL_SECONDS = 0.2
 BATCH = 500

@@ -1,7 +1,6 @@
 """Running stored analyses: claims what waits, keeps the leases, stops what is cancelled, begins anew what was lost."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, suppress
@@ -10,14 +9,13 @@ from functools import partial
 from typing import Protocol
 
 from deployments.jobs.run_journal import RunJournal
+from deployments.logs import logger
 from deployments.model_choice import ModelChoice
 from deployments.serving.ray_errors import INTERNAL_ERROR, own_error
 from pipeline import errors
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, ChunkDone, StoredRun
 from pipeline.config import StoreSettings
 from pipeline.store import AnalysisStore, ClaimedRun
-
-logger = logging.getLogger("ray.serve")
 
 TICK_SECONDS = 0.25
 """How often the store is asked for work and for what was cancelled: work ends within a second of that."""

@@ -1,13 +1,11 @@
 """What the store needs done from time to time."""
 
 import asyncio
-import logging
 
+from deployments.logs import logger
 from pipeline.errors import LongtakeError
 from pipeline.sources import UploadStore, delete_if_present
 from pipeline.store import AnalysisStore
-
-logger = logging.getLogger("ray.serve")
 
 PAUSE_SECONDS = 5.0
 
