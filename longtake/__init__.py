@@ -13,8 +13,8 @@ from longtake.events import (
     ServerEvent,
 )
 from longtake.options import AnalysisOptions, SubmitOptions, Webhook
-from longtake.results import AnalysisState, Answer, ChunkResult, Citation, Coverage, Estimate, File, Plan
-from longtake.timed import TimedResult
+from longtake.results import AnalysisState, Answer, ChunkResult, Coverage, Estimate, File, Plan
+from longtake.times import Citation, FoundTime, TimedResult
 from longtake.videos import ServerPath
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "DeltaEvent",
     "Estimate",
     "File",
+    "FoundTime",
     "Longtake",
     "Plan",
     "PlanEvent",

@@ -11,7 +11,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from longtake import calls
-from longtake.calls import Order, Purpose
+from longtake.calls import ExportFormat, Order, Purpose
 from longtake.connections import AsyncConnection
 from longtake.errors import AnalysisCancelled
 from longtake.events import AnswerEvent, OnEvent, ServerEvent
@@ -189,6 +189,10 @@ class AsyncAnalysis:
         if answer is None:
             raise AnalysisCancelled(self.id)
         return answer
+
+    async def export(self, export_format: ExportFormat) -> str:
+        """Return the answer as the text of a file. Raises ServerError (409) if the analysis is not completed."""
+        return await self._connection.text(calls.export_analysis(self.id, export_format))
 
     async def cancel(self) -> AnalysisState:
         """Cancel the analysis. Raises ServerError (409) if it has ended, and keeps it."""

@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 
 Order = Literal["asc", "desc"]
 Purpose = Literal["vision", "user_data"]
+ExportFormat = Literal["json", "md", "srt", "vtt", "csv"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def get_analysis(analysis_id: str) -> Call[AnalysisState]:
 
 def analysis_events(analysis_id: str, after: str | None) -> Request:
     return Request("GET", f"/v1/analyses/{analysis_id}/events", headers={"Last-Event-ID": after})
+
+
+def export_analysis(analysis_id: str, export_format: ExportFormat) -> Request:
+    """Its response is a text."""
+    return Request("GET", f"/v1/analyses/{analysis_id}/export", params={"format": export_format})
 
 
 def cancel_analysis(state: AnalysisState) -> Call[AnalysisState]:

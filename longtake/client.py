@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack
 import httpx
 
 from longtake import calls
-from longtake.calls import Order, Purpose
+from longtake.calls import ExportFormat, Order, Purpose
 from longtake.connections import Connection
 from longtake.errors import AnalysisCancelled
 from longtake.events import AnswerEvent, OnEvent, ServerEvent
@@ -188,6 +188,10 @@ class Analysis:
         if answer is None:
             raise AnalysisCancelled(self.id)
         return answer
+
+    def export(self, export_format: ExportFormat) -> str:
+        """Return the answer as the text of a file. Raises ServerError (409) if the analysis is not completed."""
+        return self._connection.text(calls.export_analysis(self.id, export_format))
 
     def cancel(self) -> AnalysisState:
         """Cancel the analysis. Raises ServerError (409) if it has ended, and keeps it."""

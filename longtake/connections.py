@@ -30,10 +30,11 @@ class Connection:
         self._http = httpx.Client(**client_arguments(self.base_url, api_key), transport=transport)
 
     def json(self, method: str, url: str, **arguments: Any) -> Any:
-        with unreachable_errors(self.base_url):
-            response = self._http.request(method, url, **arguments)
-        check(response)
-        return response.json()
+        return self._response(method, url, **arguments).json()
+
+    def text(self, request: Request) -> str:
+        with request.opened() as arguments:
+            return self._response(**arguments).text
 
     def send(self, call: Call[Result]) -> Result:
         with call.request.opened() as arguments:
@@ -82,6 +83,12 @@ class Connection:
     def close(self) -> None:
         self._http.close()
 
+    def _response(self, method: str, url: str, **arguments: Any) -> httpx.Response:
+        with unreachable_errors(self.base_url):
+            response = self._http.request(method, url, **arguments)
+        check(response)
+        return response
+
 
 class AsyncConnection:
     """A connection to one server, for asyncio."""
@@ -91,10 +98,11 @@ class AsyncConnection:
         self._http = httpx.AsyncClient(**client_arguments(self.base_url, api_key), transport=transport)
 
     async def json(self, method: str, url: str, **arguments: Any) -> Any:
-        with unreachable_errors(self.base_url):
-            response = await self._http.request(method, url, **arguments)
-        check(response)
-        return response.json()
+        return (await self._response(method, url, **arguments)).json()
+
+    async def text(self, request: Request) -> str:
+        with request.opened() as arguments:
+            return (await self._response(**arguments)).text
 
     async def send(self, call: Call[Result]) -> Result:
         with call.request.opened() as arguments:
@@ -136,3 +144,9 @@ class AsyncConnection:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    async def _response(self, method: str, url: str, **arguments: Any) -> httpx.Response:
+        with unreachable_errors(self.base_url):
+            response = await self._http.request(method, url, **arguments)
+        check(response)
+        return response

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from deployments.serving.embedded_server import free_port
 from longtake import ChunkEvent, DeltaEvent, PlanEvent, ProgressEvent
@@ -66,6 +66,7 @@ class FakeAnalyses:
         self.app.add_api_route("/v1/analyses", self.list, methods=["GET"])
         self.app.add_api_route("/v1/analyses/{analysis_id}", self.get, methods=["GET"])
         self.app.add_api_route("/v1/analyses/{analysis_id}", self.delete, methods=["DELETE"])
+        self.app.add_api_route("/v1/analyses/{analysis_id}/export", self.export, methods=["GET"])
         self.app.add_api_route("/v1/analyses/{analysis_id}/events", self.follow, methods=["GET"])
 
     def state(self, number: int = 0) -> dict[str, Any]:
@@ -108,6 +109,12 @@ class FakeAnalyses:
             self.status = "cancelled"
             return self.state()
         return {"id": analysis_id, "object": "analysis", "deleted": True}
+
+    async def export(self, analysis_id: str, format: str) -> Response:
+        if self.status != "completed":
+            error = {"type": "analysis_not_completed", "message": f"The analysis is {self.status}.", "param": None}
+            return JSONResponse({"error": error}, 409)
+        return Response(f"{format} – of a cat\n", media_type="text/plain; charset=utf-8")
 
     async def follow(self, request: Request) -> StreamingResponse:
         after = int(request.headers.get("last-event-id", "0"))

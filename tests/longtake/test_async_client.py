@@ -69,6 +69,9 @@ async def test_stored_analyses(stored: str, analyses: FakeAnalyses) -> None:
         assert [event.name async for event in client.analysis(ID).events(after="4")] == ["answer"]
         assert (await analysis.result()).text == "A cat sits all day."
         assert [state.status async for state in client.analyses(page_size=2)] == ["running"] * 5
+        analyses.status = "completed"
+        assert await analysis.export("md") == "md – of a cat\n"
+        analyses.status = "running"
         assert (await analysis.cancel()).status == "cancelled"
         with pytest.raises(ServerError, match="cancelled already"):
             await analysis.cancel()

@@ -268,6 +268,15 @@ def test_cancel(stored: str, analyses: FakeAnalyses) -> None:
         analysis.delete()
 
 
+def test_export(stored: str, analyses: FakeAnalyses) -> None:
+    with Longtake(stored) as client:
+        with pytest.raises(ServerError, match="The analysis is running") as caught:
+            client.analysis(ID).export("srt")
+        assert (caught.value.status, caught.value.type) == (409, "analysis_not_completed")
+        analyses.status = "completed"
+        assert client.analysis(ID).export("srt") == "srt – of a cat\n"
+
+
 def test_delete_cancels_a_running_analysis(stored: str, analyses: FakeAnalyses) -> None:
     with Longtake(stored) as client:
         client.analysis(ID).delete()

@@ -21,8 +21,9 @@ import pytest
 
 from deployments.ingress import build_http_app
 from longtake import AnalysisOptions, DeltaEvent, Longtake, ProgressEvent, ServerError, ServerPath, SubmitOptions
+from longtake.calls import ExportFormat, Order, Purpose
 from longtake.events import ERROR, EVENT_TYPES, event_of
-from longtake.results import AnalysisState, Answer, Estimate, File
+from longtake.results import AnalysisState, Answer, Estimate, File, Status
 from pipeline.analysis import AnswerDelta, Progress
 from pipeline.store import EventNames
 from tests.longtake.bodies import EVENT_BODIES
@@ -109,6 +110,7 @@ def calls(film: Path) -> tuple[Callable[[Longtake], object], ...]:
         lambda client: client.estimate(film),
         lambda client: list(client.analyses(status="failed")),
         lambda client: client.analysis(ANALYSIS_ID).status(),
+        lambda client: client.analysis(ANALYSIS_ID).export("srt"),
         lambda client: client.analysis(ANALYSIS_ID).delete(),
         lambda client: list(client.analysis(ANALYSIS_ID).events(after="7")),
         lambda client: client.files.upload(film, purpose="vision", expires_after_seconds=60),
@@ -185,6 +187,19 @@ def test_options_have_the_servers_types(document: Schema, comparison: Comparison
     differences = list(comparison.of_options(schema, SubmitOptions))
     different = {difference.where for difference in differences}
     assert different == DIFFERENT_OPTIONS.keys() | {f"AnalysisRequest.{name}" for name in NAMED_PARAMETERS}, differences
+
+
+def test_parameters_have_the_servers_choices(document: Schema, comparison: Comparison) -> None:
+    choices = {
+        ("/v1/analyses", "status"): Status,
+        ("/v1/files", "order"): Order,
+        ("/v1/analyses/{analysis_id}/export", "format"): ExportFormat,
+    }
+    for (path, name), kind in choices.items():
+        (parameter,) = [found for found in document["paths"][path]["get"]["parameters"] if found["name"] == name]
+        assert not list(comparison.of_options(parameter["schema"], kind)), name
+    purpose = document["components"]["schemas"]["FileFields"]["properties"]["purpose"]
+    assert not list(comparison.of_options(purpose, Purpose))
 
 
 @pytest.mark.parametrize(
