@@ -12,6 +12,7 @@ from deployments.wire.stored_bodies import summary_of
 from pipeline.errors import LongtakeError, SourceForbidden
 from pipeline.sources import PostFailed, post
 from pipeline.store import AnalysisStore, DueWebhook
+from pipeline.types import HttpUrl
 
 PAUSE_SECONDS = 1.0
 AT_ONCE = 4
@@ -73,7 +74,8 @@ class WebhookSender:
         }
         body = json.dumps(told, ensure_ascii=False).encode()
         headers = signed_headers(secret.get_secret_value(), due.analysis_id, sent_at, body)
-        status = post(due.url, headers, body, self._settings.sources, timeout_seconds=TIMEOUT_SECONDS)
+        url = HttpUrl.parse(due.url)
+        status = post(url, headers, body, self._settings.sources, timeout_seconds=TIMEOUT_SECONDS)
         if status != _GONE and not 200 <= status < 300:
             raise PostFailed(f"answered {status}")
         return True

@@ -11,7 +11,7 @@ from longtake.parsing import parsed
 from pipeline.answers.citations import cited
 from pipeline.answers.timed_results import timed_results
 from tests.deployments.api.fakes import ANSWERED, FAILED, VIDEO
-from tests.longtake.bodies import ANALYSIS
+from tests.deployments.api.result_bodies import ANALYSIS
 
 
 def answer_json(text: str | None, unsupported: tuple[str, ...] = (), **fields: Any) -> dict[str, Any]:

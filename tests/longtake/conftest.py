@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from tests.deployments.api.conftest import app, orchestrator, service, settings, store, uploads
+from tests.deployments.conftest import app, orchestrator, service, settings, store, uploads
 from tests.longtake.bodies import ANALYSIS
 from tests.longtake.fake_server import EVENTS, FakeAnalyses, served
 

@@ -26,7 +26,7 @@ from longtake import (
 from longtake.requests import SERVER_VARIABLE
 from pipeline import errors
 from pipeline.analysis import PlanReady
-from pipeline.types import HttpVideo, LocalVideo, StoredVideo, TokenLogprob, WrittenToken
+from pipeline.types import HttpUrl, HttpVideo, LocalVideo, StoredVideo, TokenLogprob, WrittenToken
 from tests.deployments.api.fakes import PLAN, WHOLE, FakeOrchestrator, done
 from tests.longtake.bodies import ANALYSIS
 from tests.longtake.fake_server import EVENTS, ID, KINDS, PROMPT, URL, FakeAnalyses, served
@@ -73,7 +73,7 @@ def test_every_way_to_name_a_video(server: str, orchestrator: FakeOrchestrator, 
     assert (upload.bytes, upload.filename) == (film.stat().st_size, "cat.mp4")
     assert caught.value.status == 404
     sources = [job.source for job in orchestrator.jobs]
-    assert sources[:3] == [HttpVideo(URL), LocalVideo("films/cat.mp4"), StoredVideo(upload.id)]
+    assert sources[:3] == [HttpVideo(HttpUrl.parse(URL)), LocalVideo("films/cat.mp4"), StoredVideo(upload.id)]
     assert all(isinstance(source, StoredVideo) for source in sources[3:])
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from longtake import Answer, Plan
 from longtake.parsing import parsed
+from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT
 from tests.longtake.answers import answer_json, answer_of
-from tests.longtake.bodies import ANALYSIS
 
 
 def timed(answer: Answer) -> list[tuple[float, float, str]]:
@@ -86,9 +86,7 @@ def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def test_the_times_of_a_chunk() -> None:
     times = [{"text": "0:05", "time": 5.0, "start": 3, "stop": 7}]
-    answer = answer_of(
-        "x", chunk_results=[ANALYSIS["chunk_results"][0] | {"response": "At 0:05 a cat.", "times": times}]
-    )
+    answer = answer_of("x", chunk_results=[CHUNK_RESULT | {"response": "At 0:05 a cat.", "times": times}])
     (time,) = answer.chunk_results[0].times
     assert (time.text, time.time, time.start, time.stop) == ("0:05", 5.0, 3, 7)
 
@@ -110,5 +108,5 @@ def test_a_plan_in_a_notebook() -> None:
 
 
 def test_of_a_newer_server_what_is_unknown_is_kept_raw() -> None:
-    answer = answer_of("x", chunk_results=[ANALYSIS["chunk_results"][0] | {"new": 1}], newer={"a": 1})
+    answer = answer_of("x", chunk_results=[CHUNK_RESULT | {"new": 1}], newer={"a": 1})
     assert answer.raw["newer"] == {"a": 1} and answer.raw["chunk_results"][0]["new"] == 1

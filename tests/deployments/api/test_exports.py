@@ -15,13 +15,12 @@ from fastapi.testclient import TestClient
 
 from deployments.api.exports import ExportFormat
 from deployments.api.service import Service
-from deployments.jobs.run_journal import RunJournal
 from longtake import Answer
 from longtake.parsing import parsed
 from pipeline.analysis import PlanReady
 from pipeline.errors import DecodeFailed
 from tests.deployments.api.fakes import PLAN, done
-from tests.deployments.api.test_stored import ROUTE, ask, claimed_by
+from tests.deployments.api.storing import ROUTE, ask, claimed_by, journal_of
 from tests.deployments.api.wire import error_of
 
 TIMED = done("[00:05] Ein Kätzchen --> da. 66.3 Regen.")
@@ -31,7 +30,7 @@ UNSUPPORTED = "⚠ no chunk's answer supports this time"
 def completed(client: TestClient, service: Service, **fields: Any) -> str:
     """The id of a stored analysis that ended with the answer TIMED."""
     analysis_id = str(ask(client, **fields)["id"])
-    journal = RunJournal(service.analysis_store.runs, claimed_by(service.analysis_store), service.model)
+    journal = journal_of(service, claimed_by(service.analysis_store))
 
     async def run() -> None:
         await journal.tell(PlanReady(PLAN))
@@ -135,7 +134,7 @@ def test_only_a_completed_analysis_has_an_answer(client: TestClient, service: Se
     analysis_id = ask(client)["id"]
     error = error_of(client.get(f"{ROUTE}/{analysis_id}/export?format=srt"), 409)
     assert error["type"] == "analysis_not_completed" and "queued" in error["message"]
-    journal = RunJournal(service.analysis_store.runs, claimed_by(service.analysis_store), service.model)
+    journal = journal_of(service, claimed_by(service.analysis_store))
     asyncio.run(journal.fail(DecodeFailed("No frame.")))
     assert "failed" in error_of(client.get(f"{ROUTE}/{analysis_id}/export?format=srt"), 409)["message"]
 

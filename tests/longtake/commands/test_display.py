@@ -60,7 +60,7 @@ def test_nothing_is_shown_where_it_is_quiet() -> None:
 
 
 def test_an_answer() -> None:
-    answer = parsed(Answer, ANALYSIS | {"notice": "A small model."})
+    answer = parsed(Answer, ANALYSIS | {"notice": "A small model.", "citations": []})
     text = shown(answer_shown(answer, "cat.mp4", with_notice=True))
     for words in ("A cat sits all day.", "1 of 2 chunks", "longtake-demo", "Note: A small model.", "Note: A notice."):
         assert words in text
