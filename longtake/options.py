@@ -30,7 +30,7 @@ class AnalysisOptions(TypedDict, total=False):
     logprobs: bool
     """Whether to return the log probability of each token of the answer."""
     top_logprobs: int
-    """With `logprobs`: how many of the likeliest tokens to return for each place."""
+    """How many of the likeliest tokens to return for each place, if `logprobs` is set."""
     chunk_duration: float
     """Seconds per chunk. The server shortens chunks whose frames do not fit the model."""
     chunk_overlap: float
@@ -49,7 +49,7 @@ class AnalysisOptions(TypedDict, total=False):
     total_pixels: int
     """Over the frames of one chunk."""
     resized_height: int
-    """With `resized_width`: the size of frames, instead of bounds on their pixels."""
+    """The size of frames together with `resized_width`, instead of bounds on their pixels."""
     resized_width: int
     video_start: float
     """Seconds from the first frame."""
@@ -58,7 +58,7 @@ class AnalysisOptions(TypedDict, total=False):
     sample_fps: float
     """For a list of images: how many of them make a second of video."""
     include_video_metadata: bool
-    """Whether each chunk's result lists the frames that were looked at."""
+    """Whether each chunk's result lists its sampled frames."""
     aggregate: bool
     """Whether to merge the chunk answers into one."""
     aggregation_prompt: str
@@ -68,7 +68,7 @@ class AnalysisOptions(TypedDict, total=False):
 
 
 class Webhook(TypedDict):
-    """Where the server sends a signed POST when a stored analysis has ended."""
+    """A receiver for the signed POST that the server sends when a stored analysis has ended."""
 
     url: str
     """http or https."""

@@ -66,7 +66,7 @@ class VideoMetadata:
     fps: float
     """Average of the video."""
     frames_indices: tuple[int, ...]
-    """Frames that were looked at, counted from the video's first."""
+    """Numbers of the sampled frames, counted from the video's first."""
     total_num_frames: int
     """Frames of the video."""
     video_backend: str
@@ -101,7 +101,7 @@ class ChunkResult:
     completion_tokens: int = 0
     finish_reason: str | None = None
     video_metadata: VideoMetadata | None = field(default=None, repr=False)
-    """With `include_video_metadata`."""
+    """`None` unless the request sets `include_video_metadata`."""
     times: tuple[FoundTime, ...] = ()
     """Every time in `response`, in its order; empty from a server that does not say."""
 
@@ -171,7 +171,7 @@ class Answer:
     notice: str | None
     """What one must know about this model."""
     finish_reason: str = "stop"
-    """Of the answer: `length` where `max_tokens` cut it off."""
+    """`stop`, or `length` if `max_tokens` cut the answer off."""
     citations: tuple[Citation, ...] = ()
     """Every time in the answer, in its order."""
     logprobs: tuple[WrittenToken, ...] | None = field(default=None, repr=False)
@@ -190,7 +190,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The merged answer; the chunks' answers, each under its time, where there is none."""
+        """The merged answer or, without one, the chunks' answers, each under its time."""
         if self.aggregated_response is not None:
             return self.aggregated_response
         return "\n\n".join(
@@ -341,7 +341,7 @@ class AnalysisState:
     file_id: str | None = None
     plan: Plan | None = None
     chunk_results: tuple[ChunkResult, ...] = ()
-    """Of the chunks that are finished so far."""
+    """Results of the chunks that are finished so far."""
     result: Answer | None = None
     error: Failure | None = None
     metadata: dict[str, str] = field(default_factory=dict)

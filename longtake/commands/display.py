@@ -97,7 +97,7 @@ def stages(
 
 
 def answer_shown(answer: Answer, heading: str, *, with_notice: bool) -> RenderableType:
-    """The answer with its times, then what was looked at and, `with_notice`, what to know about the model."""
+    """The answer with its times, then its coverage and, `with_notice`, what to know about the model."""
     coverage, video = answer.coverage, answer.video_info
     below = [
         Text(

@@ -22,7 +22,7 @@ from longtake.videos import ServerPath, Video, is_local_file
 
 SERVER_PACKAGES = ("deployments", "pipeline", "ray", "vllm")
 QUIET = {"VLLM_NO_USAGE_STATS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "SVT_LOG": "1"}
-"""As in the Makefile: no usage reports, and decoders run at the priority of ordinary processes."""
+"""The Makefile's settings: no usage reports, and decoders run at the priority of ordinary processes."""
 END_TIMEOUT_SECONDS = 30.0
 LAST_LINES = 15
 """Lines shown of the log of a server that did not start."""

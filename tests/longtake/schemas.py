@@ -18,7 +18,7 @@ SCALARS = {"string": str, "integer": int, "number": float, "boolean": bool}
 @dataclasses.dataclass(frozen=True)
 class Difference:
     where: str
-    """`Schema.field`, as the server names them."""
+    """The schema and its field, with a point between them."""
     what: str
 
     def __str__(self) -> str:
