@@ -179,13 +179,13 @@ def test_a_large_file_goes_in_pieces(page: Page, film_path: Path, tmp_path: Path
     assert page.locator(".cell").count() == 11
 
 
-@pytest.mark.parametrize("name", ["JSON", "Markdown", "SRT"])
+@pytest.mark.parametrize("name", ["JSON", "Markdown", "SRT", "VTT", "CSV"])
 def test_answers_can_be_taken_away(page: Page, film: Film, film_path: Path, name: str) -> None:
     choose(page, film_path)
     ask(page, PROMPT)
     wait_for_answers(page)
     with page.expect_download() as downloading:
-        page.get_by_role("button", name=name, exact=True).click()
+        page.get_by_role("link", name=name, exact=True).click()
     text = Path(downloading.value.path()).read_text()
     first, second = film.scenes[:2]
     match name:
@@ -198,3 +198,9 @@ def test_answers_can_be_taken_away(page: Page, film: Film, film_path: Path, name
             assert len(text.strip().split("\n\n")) == len(film.scenes)
             stop = f"00:00:{round(second.start_seconds, 1):06.3f}".replace(".", ",")
             assert text.startswith(f"1\n00:00:00,000 --> {stop}\n{first.colour} {first.shape}.\n")
+        case "VTT":
+            assert text.startswith("WEBVTT\n")
+            assert text.count(" --> ") == len(film.scenes)
+        case "CSV":
+            assert len(text.strip().splitlines()) == 1 + len(film.scenes)
+            assert f"{first.colour} {first.shape}" in text

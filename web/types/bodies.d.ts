@@ -1,6 +1,6 @@
 /**
- * JSON bodies of the server, as far as the page reads them.
- * `tests/page/test_bodies.py` compares every field here with the server's pydantic models.
+ * JSON bodies of the server, as far as the page reads them. Events of an analysis that an earlier version stored may
+ * lack the optional fields. `tests/page/test_bodies.py` compares every field with the server's pydantic models.
  */
 
 /** `[start, stop)` in seconds. */
@@ -52,8 +52,8 @@ export interface ChunkFailure {
 export interface ChunkTime {
   text: string;
   time: number;
-  start: number;
-  stop: number;
+  start?: number | null;
+  stop?: number | null;
 }
 
 export interface ChunkResult {
@@ -62,7 +62,7 @@ export interface ChunkResult {
   end_time: number;
   success: boolean;
   response: string | null;
-  times: ChunkTime[];
+  times?: ChunkTime[];
   processing_time: number;
   decode_seconds: number;
   inference_seconds: number;
@@ -88,8 +88,8 @@ export interface Citation {
   time: number;
   supported: boolean;
   chunk_index: number | null;
-  start: number;
-  stop: number;
+  start?: number | null;
+  stop?: number | null;
 }
 
 export interface PromptTokens {

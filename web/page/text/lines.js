@@ -15,6 +15,8 @@ const LIST_MARK = /^\s*(?:[-*•]\s+|\d+[.)]\s+)?$/;
 const ITEM = /^\s*(?:[-*•]|\d+[.)])\s+/;
 const HEADING = /^\s*#+\s+/;
 const SENTENCE_END = /[.!?;]["')\]]*\s+$/;
+/** The most characters from the end of a sentence to the next. */
+const SENTENCE_GAP = 16;
 const AFTER_TIME = /^\s*[:–—-]?\s*/;
 
 /**
@@ -34,8 +36,9 @@ export function linesOf(text, times) {
 
 /** @param {string} text @param {number} place */
 function isSentenceStart(text, place) {
-  const before = text.slice(text.lastIndexOf("\n", place - 1) + 1, place);
-  return SENTENCE_END.test(before) && !LIST_MARK.test(before);
+  const lineStart = place ? text.lastIndexOf("\n", place - 1) + 1 : 0;
+  const gap = text.slice(Math.max(lineStart, place - SENTENCE_GAP), place);
+  return SENTENCE_END.test(gap) && !LIST_MARK.test(text.slice(lineStart, place));
 }
 
 /** @param {string} text @param {number} start @param {number} stop @param {PlacedTime[]} times @returns {Line} */

@@ -13,20 +13,18 @@
 /**
  * The times of a text that lie within the video, in the order of the text.
  * @param {string} text
- * @param {(ChunkTime | Citation)[]} found
+ * @param {(ChunkTime | Citation)[]} found times without a place, from an earlier version of the server, are omitted
  * @param {number} durationSeconds
  * @returns {PlacedTime[]}
  */
 export function placedTimes(text, found, durationSeconds) {
   const units = codeUnits(text);
-  return found
-    .filter((time) => time.time <= durationSeconds + 1) // the player cannot seek to a later one
-    .map((time) => ({
-      seconds: time.time,
-      start: units[time.start] ?? text.length,
-      stop: units[time.stop] ?? text.length,
-      isDoubtful: "supported" in time && !time.supported,
-    }));
+  return found.flatMap((time) => {
+    const [start, stop] = [units[time.start ?? -1], units[time.stop ?? -1]];
+    if (start === undefined || stop === undefined) return [];
+    if (time.time > durationSeconds + 1) return []; // the player cannot seek there
+    return [{ seconds: time.time, start, stop, isDoubtful: "supported" in time && !time.supported }];
+  });
 }
 
 /** @param {string} text @returns {number[]} where each code point starts, in code units, and where the text ends */

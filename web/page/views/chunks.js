@@ -57,7 +57,7 @@ export class ChunkList {
   /** @param {ChunkResult} result @param {number} durationSeconds of the video */
   _words(result, durationSeconds) {
     if (result.response === null) return [h("p", { class: "problem" }, result.error?.message)];
-    return prose(result.response, placedTimes(result.response, result.times, durationSeconds), this._onSeek);
+    return prose(result.response, placedTimes(result.response, result.times ?? [], durationSeconds), this._onSeek);
   }
 }
 

@@ -39,7 +39,7 @@ function latestChunk(analysis, onSeek) {
   if (!latest) return [];
   const head = h("p", { class: "facts" }, `The latest, ${clock(latest.start_time)} to ${clock(latest.end_time)}:`);
   const text = latest.response ?? "";
-  const times = placedTimes(text, latest.times, durationOf(analysis));
+  const times = placedTimes(text, latest.times ?? [], durationOf(analysis));
   return [h("div", { class: "note prose" }, head, ...prose(text, times, onSeek))];
 }
 
