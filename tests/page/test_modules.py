@@ -23,7 +23,9 @@ def _placed(text: str, duration_seconds: float) -> list[dict[str, Any]]:
 
 def _lines(text: str, duration_seconds: float) -> list[dict[str, Any]]:
     """Each line's kind, its time in seconds, and its words."""
-    lines = evaluate("text/lines", "m.linesOf(a.text, a.times)", {"text": text, "times": _placed(text, duration_seconds)})
+    lines = evaluate(
+        "text/lines", "m.linesOf(a.text, a.times)", {"text": text, "times": _placed(text, duration_seconds)}
+    )
     units = text.encode("utf-16-le")
     return [
         {
