@@ -63,6 +63,15 @@ def test_the_first_answers_show_while_others_are_awaited(
     photograph(page, "answered")
 
 
+def test_times_become_links_once_the_answer_is_complete(page: Page, film: Film, film_path: Path) -> None:
+    choose(page, film_path)
+    ask(page, PROMPT)
+    expect(page.locator(".answer[data-writing]")).to_contain_text(f"{film.scenes[0].colour} {film.scenes[0].shape}")
+    assert page.locator(".answer[data-writing] .time").count() == 0
+    wait_for_answers(page)
+    expect(page.locator(".answer .time")).to_have_count(len(film.scenes))
+
+
 def test_each_chunk_gets_its_picture(page: Page, film_path: Path) -> None:
     choose(page, film_path)
     expect(page.locator(".cell canvas[data-drawn]")).to_have_count(11, timeout=15_000)

@@ -3,7 +3,7 @@
 import * as api from "../server/api.js";
 import { announce } from "../views/dom.js";
 import { chosenOptions, markOption } from "../views/options.js";
-import { showProblem, showQuestionProblem } from "../views/problems.js";
+import { showProblem, showQuestionProblem, wordsOf } from "../views/problems.js";
 import { showId } from "../desk/address_bar.js";
 import { apply, fromServer, isUnderWay, progressWords } from "../desk/analysis.js";
 import { metadataOf } from "../desk/source.js";
@@ -74,7 +74,7 @@ export class Asker {
         this._desk.changed();
       }
     } catch (error) {
-      Object.assign(analysis, { status: "failed", problem: error instanceof Error ? error.message : String(error) });
+      Object.assign(analysis, { status: "failed", problem: wordsOf(error) });
       this._desk.changed();
     }
   }

@@ -4,7 +4,7 @@
  * @typedef {object} ServerEvent
  * @property {string | null} id
  * @property {string} name
- * @property {any} data
+ * @property {unknown} data
  */
 
 /**
