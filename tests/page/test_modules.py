@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployments.wire.result_bodies import FoundTimeBody
+from deployments.wire.time_bodies import FoundTimeBody
 from tests.page.modules import evaluate
 
 TIMES = "m.placedTimes(a.text, a.found, a.duration)"

@@ -52,8 +52,8 @@ export interface ChunkFailure {
 export interface ChunkTime {
   text: string;
   time: number;
-  start?: number | null;
-  stop?: number | null;
+  start: number;
+  stop: number;
 }
 
 export interface ChunkResult {
