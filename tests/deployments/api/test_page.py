@@ -11,7 +11,10 @@ from fastapi.testclient import TestClient
 from deployments.api.page import WEB
 from tests.deployments.api.wire import error_of
 
-FILES = ["index.html", *sorted(path.relative_to(WEB).as_posix() for path in (WEB / "page").rglob("*") if path.is_file())]
+FILES = [
+    "index.html",
+    *sorted(path.relative_to(WEB).as_posix() for path in (WEB / "page").rglob("*") if path.is_file()),
+]
 INDEX = (WEB / "index.html").read_text()
 
 
