@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request
 from deployments.api.documentation import json_or_form_body
 from deployments.api.native import VideoRequest, read_request
 from deployments.api.service import ServiceDependency
-from deployments.wire.result_bodies import PlanBody, Schema
+from deployments.wire.result_bodies import PlanBody
+from deployments.wire.schema import Schema
 from pipeline.analysis import Estimate, ExpectedSeconds
 from pipeline.types import Prompt
 
