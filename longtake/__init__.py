@@ -14,8 +14,8 @@ from longtake.events import (
 )
 from longtake.options import AnalysisOptions
 from longtake.requests import ServerPath
-from longtake.results import AnalysisState, Answer, ChunkResult, Citation, Coverage, Estimate, File, Plan
-from longtake.timed import TimedResult
+from longtake.results import AnalysisState, Answer, ChunkResult, Coverage, Estimate, File, Plan
+from longtake.times import Citation, FoundTime, TimedResult
 
 __all__ = [
     "Analysis",
@@ -34,6 +34,7 @@ __all__ = [
     "DeltaEvent",
     "Estimate",
     "File",
+    "FoundTime",
     "Longtake",
     "Plan",
     "PlanEvent",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from longtake import rendering
+from longtake import exports
 from longtake.clock import clock
-from longtake.timed import TimedResult, timed_results
+from longtake.times import Citation, FoundTime, TimedResult
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,11 @@ class Plan:
     notices: tuple[str, ...] = ()
 
     def _repr_markdown_(self) -> str:
-        return rendering.plan_markdown(self)
+        rows = [
+            (exports.spans([(chunk.start_time, chunk.end_time)]), f"{chunk.num_frames} of {chunk.width}x{chunk.height}")
+            for chunk in self.chunks
+        ]
+        return exports.document([exports.table("chunk", "frames", rows), *exports.quoted(self.notices)])
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class ChunkResult:
     completion_tokens: int = 0
     finish_reason: str | None = None
     video_metadata: dict[str, Any] | None = field(default=None, repr=False)
+    times: tuple[FoundTime, ...] = ()
+    """Every time in `response`, in its order; empty from a server that does not say."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +98,6 @@ class Coverage:
     uncovered: tuple[tuple[float, float], ...]
     failed_chunks: tuple[int, ...]
     notices: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Citation:
-    """A time that the answer gives."""
-
-    text: str
-    """As it stands in the answer."""
-    time: float
-    supported: bool
-    """Whether a chunk's answer gives that time too."""
-    chunk_index: int | None
 
 
 @dataclass(frozen=True)
@@ -139,8 +133,15 @@ class Answer:
     """Of the answer: `length` where `max_tokens` cut it off."""
     citations: tuple[Citation, ...] = ()
     """Every time in the answer, in its order."""
+    timed_results: tuple[TimedResult, ...] = ()
+    """The answer by its times: each piece from its own time to the next one's. If the answer gives no time, or the
+    server does not say which part describes what, one result per answered chunk."""
     raw: dict[str, Any] = field(default_factory=dict)
     """The server's JSON."""
+
+    def __post_init__(self) -> None:
+        if not self.timed_results:
+            object.__setattr__(self, "timed_results", _by_chunks(self.chunk_results))
 
     @property
     def text(self) -> str:
@@ -158,23 +159,39 @@ class Answer:
         """Times in the answer that no chunk's answer gives."""
         return tuple(citation for citation in self.citations if not citation.supported)
 
-    @property
-    def timed_results(self) -> tuple[TimedResult, ...]:
-        """The answer by its times: each piece from its own time to the next one's; chunk by chunk where it has none."""
-        return timed_results(self)
+    def to_markdown(self, title: str = "Answer", *, level: int = 3) -> str:
+        """Render under a heading of that level, with times as [MM:SS] and what was not looked at."""
+        parts = [f"{'#' * level} {' '.join(title.split())}", self.cited_markdown()]
+        if self.unsupported:
+            parts.append(f"{exports.UNSUPPORTED} No chunk's answer supports the times marked so.")
+        if self.aggregation_error:
+            parts.append(f"**The answers were not merged:** {self.aggregation_error}")
+        parts += [
+            f"**Not answered:** {exports.spans([(chunk.start_time, chunk.end_time)])}: {chunk.error.message}"
+            for chunk in self.chunk_results
+            if chunk.error
+        ]
+        coverage = self.coverage
+        looked_at = (
+            f"{coverage.frames_used} frames, {coverage.effective_fps:g} a second; {self.total_successful_chunks} of "
+            f"{self.num_chunks} chunks; {self.total_processing_time:.1f} s; {self.model}"
+        )
+        return exports.document([*parts, f"*{looked_at}*", *exports.quoted([*coverage.notices, self.notice])])
 
-    def to_markdown(self, title: str = "Answer") -> str:
-        """With times as [MM:SS], and what was not looked at."""
-        return rendering.answer_markdown(self, title)
+    def cited_markdown(self) -> str:
+        """The text with its times as [MM:SS], as a list if each of its pieces begins with one."""
+        if self.aggregated_response is None:
+            return self.text
+        return exports.cited_markdown(self.aggregated_response, self.citations, self.timed_results)
 
     def to_srt(self) -> str:
-        return rendering.srt(self.timed_results)
+        return exports.srt(self.timed_results)
 
     def to_vtt(self) -> str:
-        return rendering.vtt(self.timed_results)
+        return exports.vtt(self.timed_results)
 
     def to_csv(self) -> str:
-        return rendering.csv_rows([({}, self.timed_results)])
+        return exports.csv_rows([({}, self.timed_results)])
 
     def __str__(self) -> str:
         return self.text
@@ -185,6 +202,13 @@ class Answer:
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+
+def _by_chunks(chunk_results: tuple[ChunkResult, ...]) -> tuple[TimedResult, ...]:
+    said = [(chunk, " ".join((chunk.response or "").split())) for chunk in chunk_results]
+    return tuple(
+        TimedResult(chunk.start_time, chunk.end_time, text, True, chunk.chunk_index) for chunk, text in said if text
+    )
 
 
 @dataclass(frozen=True)
@@ -215,7 +239,18 @@ class Estimate:
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def _repr_markdown_(self) -> str:
-        return rendering.estimate_markdown(self)
+        expected = self.expected_seconds
+        rows = [
+            ("chunks", f"{self.num_chunks} of {self.plan.chunk_duration:g} s"),
+            ("frames", f"{self.num_frames}, {self.effective_fps:g} a second"),
+            ("vision tokens", f"{self.visual_tokens:,}"),
+            ("prompt tokens", f"at most {self.prompt_tokens:,}"),
+            ("decoded frames", f"{self.frame_bytes / 1e6:,.1f} MB"),
+            ("expected", f"{expected:.1f} s" if expected is not None else "not known"),
+            ("not covered", exports.spans(self.uncovered) or "nothing"),
+        ]
+        notes = exports.quoted([self.expected.basis, *self.notices])
+        return exports.document([exports.table("plan", "", rows), *notes])
 
 
 @dataclass(frozen=True)
@@ -269,4 +304,10 @@ class AnalysisState:
         return self.status in ("completed", "failed", "cancelled")
 
     def _repr_markdown_(self) -> str:
-        return rendering.state_markdown(self)
+        head = f"**{self.status}** {self.video}: {self.prompt}"
+        if self.result:
+            return f"{head}\n\n{self.result.to_markdown()}"
+        if self.error:
+            return exports.document([head, self.error.message])
+        done, total = self.progress.chunks_done, self.progress.num_chunks
+        return exports.document([head, f"{done} of {'?' if total is None else total} chunks"])

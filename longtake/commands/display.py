@@ -15,7 +15,7 @@ from rich.text import Text
 
 from longtake.clock import clock
 from longtake.events import ChunkEvent, DeltaEvent, PlanEvent, ProgressEvent, ServerEvent
-from longtake.rendering import UNSUPPORTED, cited_markdown, spans
+from longtake.exports import UNSUPPORTED, spans
 from longtake.results import Answer, Estimate, VideoInfo
 
 
@@ -118,7 +118,7 @@ def answer_shown(answer: Answer, heading: str, *, with_notice: bool) -> Renderab
     below += [Text(f"Note: {notice}", style="dim") for notice in coverage.notices]
     if answer.notice and with_notice:
         below.append(Text(f"Note: {answer.notice}", style="dim"))
-    shown = Markdown(cited_markdown(answer) or "*No answer.*")
+    shown = Markdown(answer.cited_markdown() or "*No answer.*")
     return Group(Panel(shown, title=Text(heading), title_align="left"), Padding(Group(*below), (0, 2, 1, 2)))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longtake.errors import ServerError
-from longtake.rendering import csv_rows, srt, vtt
+from longtake.exports import csv_rows, srt, vtt
 from longtake.results import Answer
 
 

@@ -1,51 +1,19 @@
-"""Answers by their times, and in other forms."""
+"""What the server says, as dataclasses."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 import pytest
 
 from longtake import Answer, Plan
-from longtake.clock import clock, subtitle_clock
 from longtake.parsing import parsed
-from longtake.rendering import UNSUPPORTED
-from pipeline.answers.citations import times_in
 from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT
-
-
-def answer_of(text: str | None, unsupported: tuple[str, ...] = (), **fields: Any) -> Answer:
-    """As the server gives it, with the citations that it finds in `text`."""
-    citations = [
-        {
-            "text": time.text,
-            "time": time.seconds,
-            "supported": time.text not in unsupported,
-            "chunk_index": None if time.text in unsupported else 0,
-        }
-        for time in times_in(text or "")
-    ]
-    notice = {"notice": None}
-    return parsed(Answer, ANALYSIS | notice | {"aggregated_response": text, "citations": citations} | fields)
+from tests.longtake.answers import answer_json, answer_of
 
 
 def timed(answer: Answer) -> list[tuple[float, float, str]]:
     return [(result.start_time, result.end_time, result.text) for result in answer.timed_results]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text", "subtitle"),
-    [
-        (0, "00:00", "00:00:00,000"),
-        (59.9996, "00:59", "00:01:00,000"),
-        (61.25, "01:01", "00:01:01,250"),
-        (3661, "1:01:01", "01:01:01,000"),
-    ],
-)
-def test_clock(seconds: float, text: str, subtitle: str) -> None:
-    assert (clock(seconds), subtitle_clock(seconds, ",")) == (text, subtitle)
 
 
 @pytest.mark.parametrize(
@@ -83,46 +51,48 @@ def test_an_answer_by_its_times(text: str, results: list[tuple[float, float, str
     assert timed(answer_of(text)) == results
 
 
+def test_an_answer_comes_back_by_its_times_from_the_server() -> None:
+    answer = answer_of("🎬 [00:05] A cat. 66.3 s: a dog.", unsupported=("66.3",))
+    text = answer.aggregated_response or ""
+    assert [text[citation.start : citation.stop] for citation in answer.citations] == ["[00:05]", "66.3"]
+    assert [text[result.start : result.stop] for result in answer.timed_results] == [
+        "🎬 [00:05] A cat. ",
+        "66.3 s: a dog.",
+    ]
+    assert [(result.supported, result.chunk_index) for result in answer.timed_results] == [(True, 0), (False, None)]
+
+
 def test_what_has_no_times_is_timed_by_its_chunks() -> None:
     for text in ("A cat sits all day.", None):
         assert timed(answer_of(text)) == [(0.0, 60.0, "A cat sits.")]
 
 
-def test_srt() -> None:
-    answer = answer_of("0.2 white star. 6.3 a --> b.", unsupported=("6.3",))
-    assert answer.to_srt() == (
-        "1\n00:00:00,200 --> 00:00:06,300\nwhite star.\n\n"
-        f"2\n00:00:06,300 --> 00:01:58,000\na → b. ({UNSUPPORTED} no chunk's answer supports this time)\n"
-    )
+def test_an_older_server_does_not_say_where_times_stand() -> None:
+    """Its chunks stand for the answer's pieces, and no time is guessed."""
+    body = answer_json("[00:05] A cat sits. [01:00] It leaves.")
+    del body["timed_results"]
+    body["citations"] = [without(citation, "start", "stop") for citation in body["citations"]]
+    body["chunk_results"] = [without(chunk, "times") for chunk in body["chunk_results"]]
+    answer = parsed(Answer, body)
+    assert timed(answer) == [(0.0, 60.0, "A cat sits.")]
+    assert [(citation.start, citation.stop) for citation in answer.citations] == [(None, None)] * 2
+    assert answer.cited_markdown() == "[00:05] A cat sits. [01:00] It leaves."
+    assert answer.chunk_results[0].times == ()
 
 
-def test_vtt() -> None:
-    answer = answer_of("0.2 a <b> & c.")
-    assert answer.to_vtt() == "WEBVTT\n\n00:00:00.200 --> 00:01:58.000\na &lt;b&gt; &amp; c.\n"
+def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in names}
 
 
-def test_csv() -> None:
-    answer = answer_of('0.2 "white", star. 6.3 circle.', unsupported=("6.3",))
-    rows = list(csv.DictReader(io.StringIO(answer.to_csv())))
-    assert rows == [
-        {"start": "0.200", "end": "6.300", "text": '"white", star.', "supported": "true", "chunk_index": "0"},
-        {"start": "6.300", "end": "118.000", "text": "circle.", "supported": "false", "chunk_index": ""},
-    ]
+def test_the_times_of_a_chunk() -> None:
+    times = [{"text": "0:05", "time": 5.0, "start": 3, "stop": 7}]
+    answer = answer_of("x", chunk_results=[CHUNK_RESULT | {"response": "At 0:05 a cat.", "times": times}])
+    (time,) = answer.chunk_results[0].times
+    assert (time.text, time.time, time.start, time.stop) == ("0:05", 5.0, 3, 7)
 
 
-def test_markdown_lists_what_is_told_time_by_time() -> None:
-    markdown = answer_of("0.2 white star. 66.3 circle.", unsupported=("66.3",)).to_markdown("cat.mp4")
-    assert markdown.startswith(
-        f"### cat.mp4\n\n- **[00:00]** white star.\n- **[01:06]** {UNSUPPORTED} circle.\n\n{UNSUPPORTED} No chunk's"
-    )
-    assert "**Not answered:** 00:58 – 01:58: No frame could be decoded." in markdown
-    assert "> A notice." in markdown
-
-
-def test_markdown_leaves_prose_as_it_is() -> None:
-    markdown = answer_of("A cat sits [00:05] and leaves at 1:00.").to_markdown()
-    assert "\n\nA cat sits **[00:05]** and leaves at **[01:00]**.\n\n" in markdown
-    assert "A cat sits all day.\n" in answer_of("A cat sits all day.").to_markdown()
+def test_a_title_is_one_line_at_its_level() -> None:
+    assert answer_of("x").to_markdown("What\nhappens?", level=1).startswith("# What happens?\n\nx\n\n")
 
 
 def test_without_a_merge_the_chunks_stand_for_themselves() -> None:
