@@ -60,6 +60,21 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class VideoMetadata:
+    """The frames of a chunk, under the names of Qwen's `fetch_video(return_video_metadata=True)`."""
+
+    fps: float
+    """Average of the video."""
+    frames_indices: tuple[int, ...]
+    """Numbers of the sampled frames, counted from the video's first."""
+    total_num_frames: int
+    """Frames of the video."""
+    video_backend: str
+    frame_times: tuple[float, ...]
+    """Seconds; a frame that is already on the screen when the chunk starts has the chunk's start."""
+
+
+@dataclass(frozen=True)
 class ChunkResult:
     """What was said of one chunk, and how long it took."""
 
@@ -79,11 +94,14 @@ class ChunkResult:
     degraded: bool = False
     decoder: str | None = None
     decode_reused: bool = False
+    answer_reused: bool = False
+    """Whether the answer comes from another stored analysis that asked the same about this chunk."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
     finish_reason: str | None = None
-    video_metadata: dict[str, Any] | None = field(default=None, repr=False)
+    video_metadata: VideoMetadata | None = field(default=None, repr=False)
+    """`None` unless the request sets `include_video_metadata`."""
     times: tuple[FoundTime, ...] = ()
     """Every time in `response`, in its order; empty from a server that does not say."""
 
@@ -101,10 +119,33 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class PromptTokensDetails:
+    cached_tokens: int
+    """Prompt tokens that the engine still had from earlier requests."""
+
+
+@dataclass(frozen=True)
 class Usage:
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails = PromptTokensDetails(0)
+
+
+@dataclass(frozen=True)
+class LikelyToken:
+    """A token and its log probability."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WrittenToken(LikelyToken):
+    """A token of the answer, and the likeliest tokens in its place."""
+
+    top_logprobs: tuple[LikelyToken, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,9 +171,13 @@ class Answer:
     notice: str | None
     """What one must know about this model."""
     finish_reason: str = "stop"
-    """Of the answer: `length` where `max_tokens` cut it off."""
+    """`stop`, or `length` if `max_tokens` cut the answer off."""
     citations: tuple[Citation, ...] = ()
     """Every time in the answer, in its order."""
+    logprobs: tuple[WrittenToken, ...] | None = field(default=None, repr=False)
+    """One for each token of the answer, with the option `logprobs`."""
+    merge_seconds: float = 0.0
+    """From the last chunk's answer to the merged one."""
     timed_results: tuple[TimedResult, ...] = ()
     """The answer by its times: each piece from its own time to the next one's. If the answer gives no time, or the
     server does not say which part describes what, one result per answered chunk."""
@@ -145,7 +190,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The merged answer; the chunks' answers, each under its time, where there is none."""
+        """The merged answer or, without one, the chunks' answers, each under its time."""
         if self.aggregated_response is not None:
             return self.aggregated_response
         return "\n\n".join(
@@ -261,6 +306,9 @@ class File:
     bytes: int
     created_at: int
     filename: str
+    purpose: str = "vision"
+    expires_at: int | None = None
+    """Unix time in seconds; `None` if the upload does not expire."""
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -276,7 +324,7 @@ Status = Literal["queued", "running", "completed", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class AnalysisState:
-    """A durable analysis, as the server has it in its books."""
+    """A stored analysis, as the server knows it. Times are Unix time in seconds."""
 
     id: str
     status: Status
@@ -293,7 +341,7 @@ class AnalysisState:
     file_id: str | None = None
     plan: Plan | None = None
     chunk_results: tuple[ChunkResult, ...] = ()
-    """Of the chunks that are finished so far."""
+    """Results of the chunks that are finished so far."""
     result: Answer | None = None
     error: Failure | None = None
     metadata: dict[str, str] = field(default_factory=dict)

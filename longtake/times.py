@@ -10,7 +10,7 @@ class FoundTime:
     """A time that a text gives."""
 
     text: str
-    """As written there."""
+    """The time as written there."""
     time: float
     """Seconds from the video's first frame."""
     start: int
@@ -23,7 +23,7 @@ class Citation:
     """A time that the answer gives."""
 
     text: str
-    """As written in the answer."""
+    """The time as written in the answer."""
     time: float
     """Seconds from the video's first frame."""
     supported: bool
