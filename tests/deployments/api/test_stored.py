@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from deployments.api.event_feeds import EventFeeds
-from deployments.api.service import Service, _service
+from deployments.api.service import Service, current_service
 from pipeline.errors import DecodeFailed
 from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
 from pipeline.types import HttpUrl, HttpVideo, StoredVideo
@@ -80,7 +80,7 @@ def test_what_is_needed_to_run_it_is_kept(client: TestClient, store: AnalysisSto
 
 def test_the_runner_is_told(app: FastAPI, service: Service) -> None:
     told: list[int] = []
-    app.dependency_overrides[_service] = lambda: replace(service, wake_runner=lambda: told.append(1))
+    app.dependency_overrides[current_service] = lambda: replace(service, wake_runner=lambda: told.append(1))
     ask(TestClient(app))
     assert told == [1]
 
@@ -338,8 +338,8 @@ def test_listening_ends(service: Service, store: AnalysisStore, client: TestClie
     assert names in {"cancel": [["cancelled"]], "error": [["error"]], "delete": [[], ["cancelled"]]}[end]
 
 
-async def _all(texts: Any) -> list[str]:
-    return [text async for text in texts]
+async def _all(events: Any) -> list[str]:
+    return [event.decode() async for event in events]
 
 
 async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
@@ -395,7 +395,7 @@ def test_the_webhooks_url_is_checked(app: FastAPI, service: Service) -> None:
     secret = SecretStr("whsec_" + "QUJD" * 8)
     store_settings = service.settings.store.model_copy(update={"webhook_secret": secret})
     settings = service.settings.model_copy(update={"store": store_settings})
-    app.dependency_overrides[_service] = lambda: replace(service, settings=settings)
+    app.dependency_overrides[current_service] = lambda: replace(service, settings=settings)
     client = TestClient(app)
     ask(client, webhook={"url": "https://example.com/hook?token=1"})
     long = "https://example.com/" + "a" * 3000
