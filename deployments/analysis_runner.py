@@ -1,7 +1,6 @@
-"""AnalysisRunner: stored analyses are run here, on the Orchestrator, whoever asked for them and whenever."""
+"""AnalysisRunner: runs stored analyses on the Orchestrator, and keeps the store in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 from ray.serve.handle import DeploymentHandle
 
@@ -10,43 +9,27 @@ from deployments.jobs.stored_runs import StoredRuns
 from deployments.jobs.upkeep import StoreUpkeep
 from deployments.jobs.webhook_sender import WebhookSender
 from deployments.model_choice import ModelChoice
-from pipeline.analysis import AnalysisEvent, AnalysisJob
+from deployments.orchestrator_client import OrchestratorHandle
 from pipeline.sources import open_upload_store
 from pipeline.store import open_store
 
 
 class AnalysisRunner:
-    """Any number of replicas share the work by the store's leases."""
+    """Shares the work with any number of other replicas, by the store's leases."""
 
     def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
         store = open_store(settings.store)
-        self._runs = StoredRuns(store, _CancellingOrchestrator(orchestrator), settings.store, choice)
+        self._runs = StoredRuns(store, OrchestratorHandle(orchestrator), settings.store, choice)
         upkeep = StoreUpkeep(store, open_upload_store(settings.sources))
         webhooks = WebhookSender(store, settings)
         self._tasks = [asyncio.ensure_future(work) for work in (self._runs.run(), upkeep.run(), webhooks.run())]
 
     async def wake(self) -> None:
-        """Says that an analysis waits. Without it one is found a moment later."""
+        """Announce that an analysis waits. Otherwise the next poll finds it."""
         self._runs.wake()
 
     async def check_health(self) -> None:
-        """Raises what ended the work; Serve then replaces this replica."""
+        """Raise the error that ended the work; Serve then replaces this replica."""
         for task in self._tasks:
             if task.done():
                 task.result()
-
-
-class _CancellingOrchestrator:
-    """Serve ends a call when the request that made it ends. There is none here."""
-
-    def __init__(self, handle: DeploymentHandle) -> None:
-        self._stream = handle.options(stream=True)
-
-    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
-        events = self._stream.analyze.remote(job)
-        try:
-            async for event in events:
-                yield event
-        except BaseException:
-            events.cancel()
-            raise

@@ -16,7 +16,7 @@ class _Feed:
     """What is known of one analysis, from its first event on, as it goes over the wire."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[int, str]] = []
+        self.events: list[tuple[int, bytes]] = []
         self.is_over = False
         self.num_listeners = 0
         self.changed = asyncio.Event()
@@ -43,7 +43,7 @@ class EventFeeds:
         self._feeds: dict[str, _Feed] = {}
         self._poller: asyncio.Task[None] | None = None
 
-    async def listen(self, analysis_id: str, after: int) -> AsyncIterator[str]:
+    async def listen(self, analysis_id: str, after: int) -> AsyncIterator[bytes]:
         """The events after that number, as they come, up to the last one, or until the analysis is gone."""
         feed = self._feeds.setdefault(analysis_id, _Feed())
         feed.num_listeners += 1

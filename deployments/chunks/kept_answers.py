@@ -1,4 +1,4 @@
-"""Chunk answers of stored analyses: found before a chunk is decoded, kept as soon as it is answered."""
+"""Chunk answers of stored analyses: looked up before a chunk is decoded, stored as soon as it is answered."""
 
 import asyncio
 
@@ -10,20 +10,20 @@ from pipeline.types import Chunk, ChunkAnswer, ChunkPlan
 
 
 class KeptAnswers:
-    """Does nothing for a job without a run: who waits for an answer has nothing stored."""
+    """Does nothing for a job without a run: only stored analyses store chunk answers."""
 
     def __init__(self, store: AnalysisStore, choice: ModelChoice) -> None:
         self._answers = store.answers
         self._choice = choice
 
     async def find(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> ChunkAnswer | None:
-        """Raises LeaseLost where the run goes on without a runner, so that it begins no further chunk."""
+        """Return a stored answer. Raises LeaseLost if the run has lost its runner: it must start no further chunk."""
         if job.run is None:
             return None
         return await asyncio.to_thread(self._answers.find, self._key(job, plan, chunk), chunk.index, job.run)
 
     async def keep(self, job: AnalysisJob, plan: ChunkPlan, answer: ChunkAnswer) -> None:
-        """Failures are not kept: the next run tries again."""
+        """Store an answer. Failures are not stored: the next run retries them."""
         if job.run is None or answer.text is None:
             return
         key = self._key(job, plan, plan.chunks[answer.chunk_index])
@@ -37,7 +37,7 @@ class KeptAnswers:
             chunk,
             prompt,
             token_sampling,
-            # Not the served name, under which another model may be served tomorrow.
+            # Not the served name: tomorrow it may stand for another model.
             model=model if adapter is None else f"{model} with {self._choice.lora_adapters[adapter]}",
             cache_salt=job.cache_salt,
         )

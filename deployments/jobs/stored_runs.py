@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 from deployments.jobs.run_journal import RunJournal
 from deployments.logs import logger
 from deployments.model_choice import ModelChoice
+from deployments.orchestrator_client import Analyzer
 from deployments.serving.ray_errors import INTERNAL_ERROR, own_error
 from pipeline import errors
-from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, ChunkDone, StoredRun
+from pipeline.analysis import AnalysisDone, AnalysisEvent, ChunkDone, StoredRun
 from pipeline.config import StoreSettings
 from pipeline.store import AnalysisStore, ClaimedRun
 
@@ -32,12 +32,6 @@ _PASSING_CHUNK_FAILURES = frozenset(
 """A server that is being shut down fails chunks so; that is no reason to answer without them after its restart."""
 
 
-class Orchestrator(Protocol):
-    """As this needs it. Closing the generator ends the analysis."""
-
-    def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]: ...
-
-
 class Interrupted(Exception):
     """An analysis went on without something that another run may have."""
 
@@ -52,7 +46,7 @@ class StoredRuns:
     """One per runner. `run` goes on until it is cancelled."""
 
     def __init__(
-        self, store: AnalysisStore, orchestrator: Orchestrator, settings: StoreSettings, choice: ModelChoice
+        self, store: AnalysisStore, orchestrator: Analyzer, settings: StoreSettings, choice: ModelChoice
     ) -> None:
         self._store = store
         self._orchestrator = orchestrator

@@ -1,4 +1,4 @@
-"""What clients are told of what happens, in server-sent events, live or stored."""
+"""The events of an analysis as clients see them, live or stored."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,16 +20,16 @@ from pipeline.types import ChunkPlan
 
 @dataclass(eq=False)
 class EventBodies:
-    """Of one analysis, whose events come in order."""
+    """Bodies for the events of one analysis, which arrive in order."""
 
     job: AnalysisJob
     model: ModelChoice
     include_video_metadata: bool
-    """Whether each chunk's result is to say which frames were looked at."""
+    """Whether each chunk's result lists the frames that the model saw."""
     _plan: ChunkPlan | None = field(default=None, init=False)
 
     def of(self, happened: AnalysisEvent) -> tuple[EventNames, dict[str, Any]]:
-        """The event's name, and its data."""
+        """Return the event's name and its data."""
         match happened:
             case PlanReady(plan):
                 self._plan = plan

@@ -1,14 +1,15 @@
-"""What an analysis looks like over HTTP."""
+"""An analysis over HTTP."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from deployments.model_choice import ModelChoice
+from deployments.wire.schema import Schema
+from deployments.wire.time_bodies import CitationBody, FoundTimeBody, TimedResultBody
 from pipeline.analysis import AnalysisDone
 from pipeline.answers.coverage import frames_looked_at
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
-    Citation,
     Coverage,
     DecodeReport,
     TokenLogprob,
@@ -17,10 +18,6 @@ from pipeline.types import (
     VideoInfo,
     WrittenToken,
 )
-
-
-class Schema(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class VideoInfoBody(Schema):
@@ -53,11 +50,11 @@ class VideoMetadataBody(Schema):
     """What Qwen's fetch_video gives with return_video_metadata, under its names, and the frames' times."""
 
     fps: float
-    """Of the video, on average."""
+    """Average frame rate of the video."""
     frames_indices: list[int]
-    """The frames that were looked at, counted from the video's first."""
+    """The frames that the model saw, counted from the video's first."""
     total_num_frames: int
-    """Of the video."""
+    """Frames of the whole video."""
     video_backend: str
     frame_times: list[float]
     """Seconds; a frame already on the screen when the chunk starts has the chunk's start."""
@@ -81,12 +78,14 @@ class ChunkResultBody(Schema):
     end_time: float
     success: bool
     response: str | None
+    times: list[FoundTimeBody] = Field(default_factory=list)
+    """Every time in response, in its order; empty in an analysis that was stored before this field existed."""
     processing_time: float
     """Seconds from the chunk's turn to its answer, retries included."""
     decode_seconds: float
     inference_seconds: float
     queue_seconds: float
-    """Of processing_time: neither decoding nor inference."""
+    """The part of processing_time that is neither decoding nor inference."""
     num_frames: int
     missing_frames: list[float]
     """Times of frames that could not be decoded."""
@@ -94,18 +93,18 @@ class ChunkResultBody(Schema):
     """Whether the video is damaged between start_time and end_time: frames are missing, or may be wrong."""
     decoder: str | None
     decode_reused: bool
-    """Whether the frames were still there from a question before."""
+    """Whether the frames came from the cache of an earlier question."""
     answer_reused: bool
-    """Whether another stored analysis had asked the same of the chunk, and its answer was taken."""
+    """Whether the answer comes from another stored analysis that asked the same about this chunk."""
     attempts: int
     prompt_tokens: int
     cached_tokens: int
-    """Of prompt_tokens: those that the engine still had."""
+    """The part of prompt_tokens that the engine's prefix cache held."""
     completion_tokens: int
     finish_reason: str | None
     error: FailureBody | None
     video_metadata: VideoMetadataBody | None
-    """Of a chunk that was answered, where include_video_metadata asks for it."""
+    """Null unless include_video_metadata is set and the chunk was answered."""
 
     @classmethod
     def of(cls, answer: ChunkAnswer, described_plan: ChunkPlan | None = None) -> "ChunkResultBody":
@@ -118,6 +117,7 @@ class ChunkResultBody(Schema):
             end_time=round(answer.stop_seconds, 3),
             success=generation is not None,
             response=generation.text if generation else None,
+            times=FoundTimeBody.in_text(generation.text) if generation else [],
             processing_time=round(answer.processing_seconds, 3),
             decode_seconds=round(decode.decode_seconds, 3) if decode else 0.0,
             inference_seconds=round(generation.inference_seconds, 3) if generation else 0.0,
@@ -143,13 +143,13 @@ class ChunkResultBody(Schema):
 class CoverageBody(Schema):
     requested_fps: float
     effective_fps: float
-    """Frames looked at per second of the chunks that were answered."""
+    """Sampled frames per second of the chunks that were answered."""
     frames_used: int
     uncovered: list[tuple[float, float]]
-    """Parts of the asked range, in seconds, that no answered chunk covers."""
+    """Parts of the requested range, in seconds, that no answered chunk covers."""
     failed_chunks: list[int]
     notices: list[str]
-    """What differs from the request."""
+    """Deviations from the request."""
 
     @classmethod
     def of(cls, coverage: Coverage) -> "CoverageBody":
@@ -165,7 +165,7 @@ class CoverageBody(Schema):
 
 class PromptTokensBody(Schema):
     cached_tokens: int
-    """Those that the engine still had from a prompt before."""
+    """Tokens that the engine's prefix cache held."""
 
 
 class UsageBody(Schema):
@@ -235,7 +235,7 @@ class LikelyTokenBody(Schema):
 
 
 class WrittenTokenBody(LikelyTokenBody):
-    """As in OpenAI's API."""
+    """A token in the shape of OpenAI's API."""
 
     top_logprobs: list[LikelyTokenBody]
 
@@ -243,28 +243,6 @@ class WrittenTokenBody(LikelyTokenBody):
     def of_written(cls, token: WrittenToken) -> "WrittenTokenBody":
         likeliest = [LikelyTokenBody.of(likely) for likely in token.likeliest]
         return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
-
-
-class CitationBody(Schema):
-    """A time that the answer gives."""
-
-    text: str
-    """As it stands in the answer, which is left as the model wrote it."""
-    time: float
-    """Seconds from the first frame."""
-    supported: bool
-    """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
-    chunk_index: int | None
-    """That chunk."""
-
-    @classmethod
-    def of(cls, citation: Citation) -> "CitationBody":
-        return cls(
-            text=citation.text,
-            time=round(citation.seconds, 3),
-            supported=citation.is_supported,
-            chunk_index=citation.chunk_index,
-        )
 
 
 class AnalysisBody(Schema):
@@ -277,13 +255,17 @@ class AnalysisBody(Schema):
     aggregated_response: str | None
     citations: list[CitationBody]
     """Every time in aggregated_response, in its order."""
+    timed_results: list[TimedResultBody] = Field(default_factory=list)
+    """The pieces of aggregated_response by their times, in order of time: from a piece's own time to the next one's, or
+    to the end of its range. If aggregated_response gives no time, one result per answered chunk. Empty in an analysis
+    that was stored before this field existed."""
     aggregation_error: str | None
     finish_reason: str
-    """Of aggregated_response: `stop`, or `length` where `max_tokens` cut it off."""
+    """Why aggregated_response ends: `stop`, or `length` if `max_tokens` cut it off."""
     logprobs: list[WrittenTokenBody] | None
-    """Of the tokens of aggregated_response, where they were asked for."""
+    """Log probabilities of aggregated_response's tokens, if they were requested."""
     merge_levels: int
-    """How often answers were merged on the way to this one: 0 for a single chunk."""
+    """Number of merges on the way to this answer: 0 for a single chunk."""
     merge_seconds: float
     """From the last chunk's answer to the merged one."""
     coverage: CoverageBody
@@ -294,7 +276,7 @@ class AnalysisBody(Schema):
     seed: int
     usage: UsageBody
     notice: str | None
-    """What one must know about this model."""
+    """What users must know about this model."""
 
     @classmethod
     def of(
@@ -314,6 +296,7 @@ class AnalysisBody(Schema):
             chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
             aggregated_response=done.answer,
             citations=[CitationBody.of(citation) for citation in done.citations],
+            timed_results=[TimedResultBody.of(result) for result in done.timed_results],
             aggregation_error=done.answer_error,
             finish_reason=done.finish_reason,
             logprobs=written_tokens(done),
@@ -330,5 +313,5 @@ class AnalysisBody(Schema):
 
 
 def written_tokens(done: AnalysisDone) -> list[WrittenTokenBody] | None:
-    """Of the answer, where they were asked for."""
+    """Return the tokens of the answer, if they were requested."""
     return None if done.tokens is None else [WrittenTokenBody.of_written(token) for token in done.tokens]

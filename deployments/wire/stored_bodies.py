@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from deployments.wire.errors import ErrorDetail
-from deployments.wire.result_bodies import AnalysisBody, ChunkResultBody, PlanBody, Schema
+from deployments.wire.result_bodies import AnalysisBody, ChunkResultBody, PlanBody
+from deployments.wire.schema import Schema
 from pipeline.store import AnalysisRecord, AnalysisStatus, AnalysisStore, EventNames
 
 

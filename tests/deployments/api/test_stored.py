@@ -17,40 +17,24 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from deployments.api.event_feeds import EventFeeds
-from deployments.api.service import Service, _service
-from deployments.jobs.run_journal import RunJournal
+from deployments.api.service import Service, current_service
 from pipeline.errors import DecodeFailed
 from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
 from pipeline.types import HttpUrl, HttpVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE
 from tests.deployments.api.native_requests import ASKED, VIDEO_BYTES
 from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT, FAILED_RESULT, VIDEO_INFO
+from tests.deployments.api.storing import ROUTE, STORED, ask, claimed_by, journal_of
 from tests.deployments.api.wire import error_of, events_of
 
-ROUTE = "/v1/analyses"
-STORED = ROUTE + "?wait=false"
 SIGNED = "https://example.com/films/cat.mp4?signature=secret#t"
-
-
-def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
-    response = client.post(STORED, json=ASKED | {"seed": 42} | fields)
-    assert response.status_code == 202, response.text
-    body: dict[str, Any] = response.json()
-    assert response.headers["location"] == f"{ROUTE}/{body['id']}"
-    return body
-
-
-def claimed_by(store: AnalysisStore) -> ClaimedRun:
-    claimed = store.runs.claim(["longtake-demo", "sports"])
-    assert claimed
-    return claimed
 
 
 def tell(service: Service, claimed: ClaimedRun, num_events: int = len(WHOLE)) -> None:
     """Has the runner's own journal store what the Orchestrator says."""
 
     async def tell_all() -> None:
-        journal = RunJournal(service.analysis_store.runs, claimed, service.model)
+        journal = journal_of(service, claimed)
         for happened in WHOLE[:num_events]:
             await journal.tell(happened)
 
@@ -96,7 +80,7 @@ def test_what_is_needed_to_run_it_is_kept(client: TestClient, store: AnalysisSto
 
 def test_the_runner_is_told(app: FastAPI, service: Service) -> None:
     told: list[int] = []
-    app.dependency_overrides[_service] = lambda: replace(service, wake_runner=lambda: told.append(1))
+    app.dependency_overrides[current_service] = lambda: replace(service, wake_runner=lambda: told.append(1))
     ask(TestClient(app))
     assert told == [1]
 
@@ -237,7 +221,7 @@ def claimed_again(store: AnalysisStore, claimed: ClaimedRun) -> ClaimedRun:
 
 def test_why_it_failed(client: TestClient, store: AnalysisStore, service: Service) -> None:
     asked = ask(client)["id"]
-    journal = RunJournal(store.runs, claimed_by(store), service.model)
+    journal = journal_of(service, claimed_by(store))
     asyncio.run(journal.fail(DecodeFailed("No frame.", param="video_url")))
     expected = {"type": "decode_failed", "message": "No frame.", "param": "video_url"}
     body = client.get(f"{ROUTE}/{asked}").json()
@@ -341,7 +325,7 @@ def test_listening_ends(service: Service, store: AnalysisStore, client: TestClie
         await asyncio.sleep(0.3)
         assert not pending.done()
         if end == "error":
-            journal = RunJournal(store.runs, claimed_by(store), service.model)
+            journal = journal_of(service, claimed_by(store))
             await journal.fail(DecodeFailed("No frame."))
         else:
             store.analyses.cancel(asked)
@@ -354,8 +338,8 @@ def test_listening_ends(service: Service, store: AnalysisStore, client: TestClie
     assert names in {"cancel": [["cancelled"]], "error": [["error"]], "delete": [[], ["cancelled"]]}[end]
 
 
-async def _all(texts: Any) -> list[str]:
-    return [text async for text in texts]
+async def _all(events: Any) -> list[str]:
+    return [event.decode() async for event in events]
 
 
 async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
@@ -411,7 +395,7 @@ def test_the_webhooks_url_is_checked(app: FastAPI, service: Service) -> None:
     secret = SecretStr("whsec_" + "QUJD" * 8)
     store_settings = service.settings.store.model_copy(update={"webhook_secret": secret})
     settings = service.settings.model_copy(update={"store": store_settings})
-    app.dependency_overrides[_service] = lambda: replace(service, settings=settings)
+    app.dependency_overrides[current_service] = lambda: replace(service, settings=settings)
     client = TestClient(app)
     ask(client, webhook={"url": "https://example.com/hook?token=1"})
     long = "https://example.com/" + "a" * 3000
