@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # Two workers: with a core each, the running graph and the other tests proceed side by side (tests/conftest.py).
-WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n 2 --dist loadscope --no-loadscope-reorder
 PAGE_TOOLS := web/node_modules/.package-lock.json
 PAGE_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 COMPILE := .uv/bin/uv pip compile -q --python-version 3.11 --override requirements/overrides.txt \

@@ -8,7 +8,8 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -25,24 +26,48 @@ hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("gate")
 
 OWN_SERVERS, GRAPH = "own_servers", "graph"
-"""Markers, and names of groups: a worker runs one whole group after the other."""
+"""Markers, and names of groups: one worker runs all tests of a group, one after the other."""
+GROUPS = {
+    "tests/deployments/engine/test_engine.py": OWN_SERVERS,
+    "tests/deployments/serving/test_chunk_affinity.py": OWN_SERVERS,
+    "tests/multi_node/test_engine_across_nodes.py": OWN_SERVERS,
+    "tests/graph": GRAPH,
+    "tests/multi_node/test_labels.py": GRAPH,
+    "tests/truth/test_truth.py": GRAPH,
+}
+"""The group of a file or folder. Each other file is a group of its own."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the running graph by their fixture, and order all tests by what they start.
 
     One process connects to one Ray instance at a time, and the running graph lives until the session ends. So tests
     with servers of their own come before it. With pytest-xdist the two long groups start first, each on a worker; the
-    other tests, in groups by file, fill the worker that ends first. Without it the running graph comes last.
+    other tests fill the worker that ends first. Without it the running graph comes last.
     """
     for item in items:
-        if "graph" in getattr(item, "fixturenames", ()):
+        if "running_graph" in getattr(item, "fixturenames", ()):
             item.add_marker(GRAPH)
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    has_workers = "PYTEST_XDIST_WORKER" in os.environ
-    order = (OWN_SERVERS, GRAPH, "") if has_workers else (OWN_SERVERS, "", GRAPH)
-    items.sort(key=lambda item: order.index(_start(item)))
+    order = (OWN_SERVERS, GRAPH, "") if "PYTEST_XDIST_WORKER" in os.environ else (OWN_SERVERS, "", GRAPH)
+    items.sort(key=lambda item: order.index(_long_group(item)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadscope`, distribute the groups above.
+
+    `--dist loadgroup` would read them from marks, but pytest-xdist 3.8 cannot name groups in the ids of pytest 9.2.
+    """
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return _group_of(path) or path
+
+    return Groups(config, log)
 
 
 def pytest_collection_finish() -> None:
@@ -50,13 +75,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def _start(item: pytest.Item) -> str:
-    """The marker that says what `item` starts; empty if it is pure."""
-    return next((name for name in (OWN_SERVERS, GRAPH) if item.get_closest_marker(name)), "")
+def _long_group(item: pytest.Item) -> str:
+    """OWN_SERVERS, GRAPH or nothing, by the item's markers; `GROUPS` must agree, which knows the path alone."""
+    group = next((name for name in (OWN_SERVERS, GRAPH) if item.get_closest_marker(name)), "")
+    path = item.nodeid.partition("::")[0]
+    if group and group != _group_of(path):
+        raise pytest.UsageError(f"{path} has tests marked {group!r}: list it in GROUPS of tests/conftest.py.")
+    return group
 
 
-def _group(item: pytest.Item) -> str:
-    return _start(item) or item.nodeid.partition("::")[0]
+def _group_of(path: str) -> str:
+    parents = (path, *map(str, PurePosixPath(path).parents))
+    return next((GROUPS[parent] for parent in parents if parent in GROUPS), "")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,11 +96,11 @@ def _our_test_run() -> None:
 
 
 @pytest.fixture(scope="session")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGraph]:
+def running_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGraph]:
     """The whole graph, started once for all tests that only ask it something."""
-    from tests.graph.running import running_graph  # Ray, moto and an encoder: seconds for tests that need none
+    from tests.graph.running import run_graph  # Ray, moto and an encoder: seconds for tests that need none
 
-    with running_graph(tmp_path_factory.mktemp("graph")) as graph:
+    with run_graph(tmp_path_factory.mktemp("graph")) as graph:
         yield graph
 
 

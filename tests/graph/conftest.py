@@ -13,33 +13,33 @@ from tests.otlp import Collector
 
 
 @pytest.fixture(scope="package")
-def server(graph: RunningGraph) -> str:
+def server(running_graph: RunningGraph) -> str:
     """The URL of the server."""
-    return graph.url
+    return running_graph.url
 
 
 @pytest.fixture(scope="package")
-def media(graph: RunningGraph) -> Path:
+def media(running_graph: RunningGraph) -> Path:
     """The server's media root."""
-    return graph.media
+    return running_graph.media
 
 
 @pytest.fixture(scope="package")
-def uploads(graph: RunningGraph) -> Path:
+def uploads(running_graph: RunningGraph) -> Path:
     """The server's upload store."""
-    return graph.uploads
+    return running_graph.uploads
 
 
 @pytest.fixture(scope="package")
-def web(graph: RunningGraph) -> str:
+def web(running_graph: RunningGraph) -> str:
     """The address of a web server over the media root."""
-    return graph.web
+    return running_graph.web
 
 
 @pytest.fixture(scope="package")
-def traces(graph: RunningGraph) -> Collector:
+def traces(running_graph: RunningGraph) -> Collector:
     """What the server's deployments export."""
-    return graph.traces
+    return running_graph.traces
 
 
 @pytest.fixture(scope="package")

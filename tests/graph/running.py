@@ -39,7 +39,7 @@ class RunningGraph:
 
 
 @contextmanager
-def running_graph(folder: Path) -> Iterator[RunningGraph]:
+def run_graph(folder: Path) -> Iterator[RunningGraph]:
     """Start the graph and its neighbours, with all their files in `folder`; stop them at the end of the block."""
     media, uploads = folder / "media", folder / "uploads"
     media.mkdir()

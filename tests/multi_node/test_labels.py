@@ -24,9 +24,9 @@ BODY = {
 TIMEOUT_SECONDS = 240
 
 
-def test_the_answers_are_the_same_and_the_work_is_where_the_labels_say(graph: RunningGraph) -> None:
-    single_node_answer = ask(graph.url, BODY)
-    labelled = report_of_the_labelled_graph(graph.media)
+def test_the_answers_are_the_same_and_the_work_is_where_the_labels_say(running_graph: RunningGraph) -> None:
+    single_node_answer = ask(running_graph.url, BODY)
+    labelled = report_of_the_labelled_graph(running_graph.media)
     nodes, answer = labelled["nodes"], labelled["answer"]
     assert labelled["places"] == {"FrameDecoder": [nodes["decode"]], "VisionLanguageModel": [nodes["engine"]]}
     responses = [chunk["response"] for chunk in answer["chunk_results"]]

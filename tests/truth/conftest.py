@@ -11,6 +11,6 @@ from tests.graph.running import RunningGraph
 
 
 @pytest.fixture(scope="package")
-def client(graph: RunningGraph) -> Iterator[Longtake]:
-    with Longtake(graph.url) as client:
+def client(running_graph: RunningGraph) -> Iterator[Longtake]:
+    with Longtake(running_graph.url) as client:
         yield client
