@@ -1,4 +1,4 @@
-"""AnalysisRunner: stored analyses are run here, on the Orchestrator, whoever asked for them and whenever."""
+"""AnalysisRunner: runs stored analyses on the Orchestrator, and does the store's housekeeping."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,38 +6,38 @@ from collections.abc import AsyncGenerator
 from ray.serve.handle import DeploymentHandle
 
 from deployments.config import AppSettings
-from deployments.jobs.stored_runs import StoredRuns
+from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.jobs.upkeep import StoreUpkeep
 from deployments.jobs.webhook_sender import WebhookSender
 from deployments.model_choice import ModelChoice
 from pipeline.analysis import AnalysisEvent, AnalysisJob
-from pipeline.sources import open_upload_store
-from pipeline.store import open_store
+from pipeline.sources import open_resumable_uploads, open_upload_store
+from pipeline.store import AsyncAnalysisStore, open_store
 
 
 class AnalysisRunner:
-    """Any number of replicas share the work by the store's leases."""
+    """A runner. Any number of replicas share the work through the store's leases."""
 
     def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
-        store = open_store(settings.store)
-        self._runs = StoredRuns(store, _CancellingOrchestrator(orchestrator), settings.store, choice)
-        upkeep = StoreUpkeep(store, open_upload_store(settings.sources))
+        store = AsyncAnalysisStore(open_store(settings.store))
+        self._analyses = LeasedAnalyses(store, _CancellingOrchestrator(orchestrator), settings.store, choice)
+        upkeep = StoreUpkeep(store, open_upload_store(settings.sources), open_resumable_uploads(settings.sources))
         webhooks = WebhookSender(store, settings)
-        self._tasks = [asyncio.ensure_future(work) for work in (self._runs.run(), upkeep.run(), webhooks.run())]
+        self._tasks = [asyncio.ensure_future(work) for work in (self._analyses.run(), upkeep.run(), webhooks.run())]
 
     async def wake(self) -> None:
-        """Says that an analysis waits. Without it one is found a moment later."""
-        self._runs.wake()
+        """Look for queued analyses now, a moment earlier than by polling."""
+        self._analyses.wake()
 
     async def check_health(self) -> None:
-        """Raises what ended the work; Serve then replaces this replica."""
+        """Raises the error that ended the work, if any; Serve then replaces this replica."""
         for task in self._tasks:
             if task.done():
                 task.result()
 
 
 class _CancellingOrchestrator:
-    """Serve ends a call when the request that made it ends. There is none here."""
+    """Cancels its calls itself: Serve does so only at the end of an HTTP request, and there is none here."""
 
     def __init__(self, handle: DeploymentHandle) -> None:
         self._stream = handle.options(stream=True)

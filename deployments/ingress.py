@@ -1,8 +1,5 @@
 """Ingress: HTTP in, events of the Orchestrator out."""
 
-import logging
-import threading
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from importlib.metadata import version
@@ -24,11 +21,7 @@ from deployments.serving.body_flow import PacedBodies, tell_unless_paced
 from deployments.wire.errors import add_error_handlers
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.sources import open_resumable_uploads, open_upload_store
-from pipeline.store import open_store
-
-logger = logging.getLogger("ray.serve")
-
-SWEEP_SECONDS = 600.0
+from pipeline.store import AsyncAnalysisStore, open_store
 
 
 def build_http_app() -> FastAPI:
@@ -60,7 +53,7 @@ class Ingress:
         self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
     ) -> None:
         tell_unless_paced()
-        store = open_store(settings.store)
+        store = AsyncAnalysisStore(open_store(settings.store))
         self.service = Service(
             settings=settings,
             model=choice,
@@ -71,19 +64,6 @@ class Ingress:
             feeds=EventFeeds(store),
             wake_runner=runner.wake.remote,
         )
-        threading.Thread(target=_sweep_for_ever, args=(self.service,), name="sweep", daemon=True).start()
-
-
-def _sweep_for_ever(service: Service) -> None:
-    """Deletes expired uploads. Each replica does: what another one has deleted already is not there any more."""
-    while True:
-        try:
-            swept = service.uploads.sweep() + service.resumable_uploads.sweep()
-            if swept:
-                logger.info("%d uploads had expired or were given up, and are deleted", swept)
-        except Exception:
-            logger.exception("expired uploads could not be deleted")
-        time.sleep(SWEEP_SECONDS)
 
 
 class _OrchestratorHandle:

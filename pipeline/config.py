@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+WEEK_SECONDS = 7 * 24 * 3600.0
+
 
 class Settings(BaseModel):
     """Base of every settings class: unknown keys are refused, values never change."""
@@ -68,15 +70,15 @@ class DecodingSettings(Settings):
 
 
 class StoreSettings(Settings):
-    """Where stored analyses are, how long they are kept, and how they are run."""
+    """Where analyses are stored, how long they are kept, and how they are run."""
 
     url: SecretStr | None = None
     """A PostgreSQL database, `postgresql://user:password@host/name`. None: SQLite, in a file below `data_dir`."""
     data_dir: Path = Path("~/.local/share/longtake")
     """A folder on a disk of this node; with more than one node, the store has to be PostgreSQL."""
-    keep_results_seconds: float = Field(default=7 * 24 * 3600, gt=0)
-    """So long after its end an analysis is kept, with its chunk answers. One that nobody came to run in this time has
-    failed."""
+    keep_results_seconds: float = Field(default=WEEK_SECONDS, gt=0)
+    """An analysis is deleted so long after its end, with its chunk answers. One that no runner claims within this time
+    fails."""
     lease_seconds: float = Field(default=15.0, ge=1)
     """So long after a runner was last heard of, another takes its analyses over. Nodes' clocks must agree better."""
     max_running: int = Field(default=8, ge=1)
@@ -89,6 +91,14 @@ class StoreSettings(Settings):
     """`whsec_` and 24 to 64 bytes in base64: webhooks are signed by it, and refused where there is none."""
     webhook_attempts: int = Field(default=8, ge=1)
     """After pauses that grow from 5 s to 10 hours."""
+
+    @property
+    def keep_request_uploads_seconds(self) -> float:
+        """After which an upload that came with a request expires, in case the server died before it deleted it.
+
+        At least a week: an analysis may still run when the results of shorter ones are deleted.
+        """
+        return max(self.keep_results_seconds, WEEK_SECONDS)
 
     @field_validator("url")
     @classmethod

@@ -20,7 +20,7 @@ from deployments.api.stored import keep_analysis
 from deployments.wire.errors import error_response, invalid_request
 from deployments.wire.request_bodies import read_json
 from pipeline.errors import InvalidRequest, LongtakeError
-from pipeline.store import AnalysisRecord, EventNames
+from pipeline.store import AnalysisRecord, EventKind
 
 DEFAULT_WAIT_MILLISECONDS = 90_000
 MAX_WAIT_MILLISECONDS = 300_000
@@ -105,21 +105,19 @@ async def tell_status(job_id: str, service: ServiceDependency) -> dict[str, Any]
 
 
 @_at_both("/stream/{job_id}", ["GET", "POST"], operation_id="runpod_stream")
-async def tell_news(job_id: str, service: ServiceDependency) -> dict[str, Any]:
-    """What came since it was last asked for: each chunk's result, in the end the whole output."""
-    record = await asyncio.to_thread(
-        service.analysis_store.analyses.get, job_id
-    )  # before the events: the last one is not lost
-    names = (EventNames.CHUNK, EventNames.ANSWER)
-    events = await asyncio.to_thread(service.analysis_store.polling.take, job_id, names)
+async def poll_events(job_id: str, service: ServiceDependency) -> dict[str, Any]:
+    """Return the output since the last poll: each chunk's result, and finally the whole output."""
+    # The record first, so that a finished status comes with the last event, never before it.
+    record = await service.analysis_store.analyses.get(job_id)
+    events = await service.analysis_store.polling.take(job_id, (EventKind.CHUNK, EventKind.RESULT))
     return {"status": job_state(record), "stream": stream_items(events)}
 
 
 @_at_both("/cancel/{job_id}", ["POST"])
 async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
     """Ends a job that has not ended; its decoding and generation stop within a second."""
-    await asyncio.to_thread(service.analysis_store.analyses.get, job_id)
-    await asyncio.to_thread(service.analysis_store.analyses.cancel, job_id)
+    await service.analysis_store.analyses.get(job_id)
+    await service.analysis_store.analyses.cancel(job_id)
     service.wake_runner()
     return await _job(job_id, service)
 
@@ -128,8 +126,8 @@ async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
 async def tell_health(service: ServiceDependency) -> dict[str, Any]:
     """How many jobs there are, and whether the engine is up."""
     counts, num_retried, is_ready = await asyncio.gather(
-        asyncio.to_thread(service.analysis_store.polling.counts),
-        asyncio.to_thread(service.analysis_store.polling.num_retried),
+        service.analysis_store.polling.counts(),
+        service.analysis_store.polling.num_retried(),
         _is_ready(service),
     )
     return health_body(counts, num_retried=num_retried, is_ready=is_ready)
@@ -155,14 +153,10 @@ async def _begin(http_request: Request, service: Service) -> AnalysisRecord:
 
 
 async def _job(job_id: str, service: Service) -> dict[str, Any]:
-    record = await asyncio.to_thread(service.analysis_store.analyses.get, job_id)
-    names = (EventNames.ANSWER, EventNames.ERROR)
-    events = (
-        await asyncio.to_thread(service.analysis_store.analyses.events, job_id, names=names)
-        if record.is_finished
-        else []
-    )
-    return job_body(record, events)
+    analyses = service.analysis_store.analyses
+    record = await analyses.get(job_id)
+    results = await analyses.events(job_id, kinds=(EventKind.RESULT,)) if record.is_finished else []
+    return job_body(record, results[0] if results else None)
 
 
 async def _is_ready(service: Service) -> bool:

@@ -27,14 +27,12 @@ from pipeline.sources import (
     decode_frame_list,
     parse_video_url,
 )
-from pipeline.store import AnalysisStore
+from pipeline.store import AsyncAnalysisStore
 from pipeline.types import LocalVideo, StoredVideo, VideoSource
 from pipeline.video.frame_lists import DEFAULT_SAMPLE_FPS, frame_list_video
 
 BLOCK_BYTES = 1024**2
 READY_TIMEOUT_SECONDS = 20.0
-REQUEST_UPLOAD_SECONDS = 7 * 24 * 3600
-"""A video that came with a request is deleted when its analysis ends, and after this where the server died before."""
 
 
 class OrchestratorClient(Protocol):
@@ -75,7 +73,7 @@ class Service:
     uploads: UploadStore
     resumable_uploads: ResumableUploads
     orchestrator: OrchestratorClient
-    analysis_store: AnalysisStore
+    analysis_store: AsyncAnalysisStore
     feeds: EventFeeds
     wake_runner: Callable[[], object]
     """Says that a stored analysis waits; returns at once."""
@@ -119,7 +117,7 @@ class Service:
                 "many frames are looked at.",
                 param="sample_fps",
             )
-        expires_at = int(time.time()) + REQUEST_UPLOAD_SECONDS
+        expires_at = int(time.time() + self.settings.store.keep_request_uploads_seconds)
         save = partial(self.uploads.save, purpose=REQUEST_PURPOSE, expires_at=expires_at)
         if video.upload is not None:
             content, name = video.upload

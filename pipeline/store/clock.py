@@ -1,8 +1,8 @@
-"""What time it is."""
+"""The type of clocks, which tests replace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Clock = Callable[[], float]
-"""Unix time in seconds, as `time.time`."""
+"""Returns Unix time in seconds, like `time.time`."""

@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from deployments.jobs.stored_runs import StoredRuns
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, _service
 from deployments.config import AppSettings
 from deployments.ingress import build_http_app
-from deployments.jobs.stored_runs import StoredRuns
 from deployments.model_choice import DEMO_MODEL, choose_model
 from deployments.serving.embedded_server import free_port
 from pipeline.config import SourceSettings, StoreSettings

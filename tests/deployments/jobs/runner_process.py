@@ -11,9 +11,10 @@ import random
 import sys
 from pathlib import Path
 
+from deployments.jobs.stored_runs import StoredRuns
+
 from deployments.config import AppSettings
 from deployments.jobs import stored_runs
-from deployments.jobs.stored_runs import StoredRuns
 from deployments.model_choice import choose_model
 from pipeline.config import StoreSettings
 from pipeline.store import open_store

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deployments.jobs.stored_runs import StoredRuns
 
 from deployments.config import AppSettings
 from deployments.jobs import stored_runs
-from deployments.jobs.stored_runs import StoredRuns
 from deployments.model_choice import ModelChoice, choose_model
 from pipeline import errors
 from pipeline.analysis import ChunkDone

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.analysis import AnalysisJob
 from pipeline.store import StoredJob
-from pipeline.store.documents import CHUNK_ANSWERS, JOBS
+from pipeline.store.json_columns import CHUNK_ANSWERS, JOBS
 from pipeline.types import ChunkFailure, HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
 from tests.pipeline.store.samples import ANSWER, job
 
