@@ -52,7 +52,7 @@ class Database:
             yield connection
 
     def use_write_ahead_log(self) -> None:
-        """Switch SQLite to WAL, so that readers do not wait for writers. No other process may open the file meanwhile."""
+        """Switch SQLite to WAL, so that readers do not wait for writers. No other process may have it open."""
         with database_errors():
             connection = self._engine.raw_connection()  # the mode can only change outside transactions
             try:

@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from deployments.jobs.stored_runs import StoredRuns
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, _service
 from deployments.config import AppSettings
 from deployments.ingress import build_http_app
+from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.model_choice import DEMO_MODEL, choose_model
 from deployments.serving.embedded_server import free_port
 from pipeline.config import SourceSettings, StoreSettings
@@ -75,7 +75,7 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
     # Eleven chunks, with the hole and the damage where the tests know them.
     model = replace(choice, defaults=replace(choice.defaults, chunk_duration_seconds=60.0))
     store = open_store(settings.store)
-    runs = StoredRuns(store, orchestrator, settings.store, model)
+    runs = LeasedAnalyses(store, orchestrator, settings.store, model)
     service = Service(
         settings=settings,
         model=model,
@@ -102,7 +102,7 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
     store.close()
 
 
-async def _serve(server: uvicorn.Server, runs: StoredRuns) -> None:
+async def _serve(server: uvicorn.Server, runs: LeasedAnalyses) -> None:
     working = asyncio.ensure_future(runs.run())
     await server.serve()
     working.cancel()

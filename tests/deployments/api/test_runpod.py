@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from deployments.api.runpod_jobs import job_output
 from pipeline import errors
-from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
+from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedAnalysis, NewEvent
 from pipeline.types import HttpVideo, LocalVideo, Prompt
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.api.test_native import ANALYSIS
@@ -49,18 +49,18 @@ def begun(client: TestClient, base: str = "", **fields: Any) -> str:
     return str(body["id"])
 
 
-def claimed(store: AnalysisStore) -> ClaimedRun:
-    found = store.runs.claim(["longtake-demo"])
+def claimed(store: AnalysisStore) -> ClaimedAnalysis:
+    found = store.leases.claim(["longtake-demo"])
     assert found
     return found
 
 
-def told(store: AnalysisStore, run: ClaimedRun, *events: tuple[str, dict[str, Any]]) -> None:
-    store.runs.append(run.run, [NewEvent(name, json.dumps(body)) for name, body in events])
+def told(store: AnalysisStore, run: ClaimedAnalysis, *events: tuple[str, dict[str, Any]]) -> None:
+    store.leases.append(run.lease, [NewEvent(name, json.dumps(body)) for name, body in events])
 
 
-def done(store: AnalysisStore, run: ClaimedRun) -> None:
-    store.runs.finish(run.run, AnalysisStatus.COMPLETED, NewEvent("answer", json.dumps(RESULT)))
+def done(store: AnalysisStore, run: ClaimedAnalysis) -> None:
+    store.leases.finish(run.lease, AnalysisStatus.COMPLETED, NewEvent("answer", json.dumps(RESULT)))
 
 
 def test_a_jobs_life(client: TestClient, store: AnalysisStore, base: str) -> None:
@@ -100,7 +100,7 @@ def test_the_output_has_what_a_workers_client_reads(client: TestClient, store: A
 
 def test_a_job_that_is_waited_for(client: TestClient, store: AnalysisStore, base: str) -> None:
     def run() -> None:
-        while (found := store.runs.claim(["longtake-demo"])) is None:
+        while (found := store.leases.claim(["longtake-demo"])) is None:
             time.sleep(0.01)
         done(store, found)
 
@@ -121,7 +121,7 @@ def test_a_job_that_takes_longer_goes_on(client: TestClient, store: AnalysisStor
 def test_a_job_that_failed(client: TestClient, store: AnalysisStore) -> None:
     job_id = begun(client)
     error = {"error": {"type": "unreadable_video", "message": "It is damaged.", "param": "video_url"}}
-    store.runs.finish(claimed(store).run, AnalysisStatus.FAILED, NewEvent("error", json.dumps(error)))
+    store.leases.finish(claimed(store).lease, AnalysisStatus.FAILED, NewEvent("error", json.dumps(error)))
     body = client.get(f"/status/{job_id}").json()
     assert (body["status"], body["error"]) == ("FAILED", "It is damaged.")
     assert body["output"] == {"success": False, "error": "It is damaged."}
@@ -149,7 +149,7 @@ def test_a_job_is_cancelled(client: TestClient, store: AnalysisStore, base: str)
     run = claimed(store)
     body = client.post(f"{base}/cancel/{job_id}").json()
     assert (body["id"], body["status"]) == (job_id, "CANCELLED")
-    assert store.runs.held([run.run]) == frozenset()
+    assert store.leases.held([run.lease]) == frozenset()
     assert client.get(f"{base}/status/{job_id}").json()["status"] == "CANCELLED"
 
 

@@ -20,7 +20,7 @@ from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, _service
 from deployments.jobs.run_journal import RunJournal
 from pipeline.errors import DecodeFailed
-from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
+from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedAnalysis, NewEvent
 from pipeline.types import HttpVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE
 from tests.deployments.api.test_native import ANALYSIS, ASKED, CHUNK_RESULT, FAILED_RESULT, VIDEO_BYTES, VIDEO_INFO
@@ -39,19 +39,19 @@ def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
     return body
 
 
-def claimed_by(store: AnalysisStore) -> ClaimedRun:
-    claimed = store.runs.claim(["longtake-demo", "sports"])
+def claimed_by(store: AnalysisStore) -> ClaimedAnalysis:
+    claimed = store.leases.claim(["longtake-demo", "sports"])
     assert claimed
     return claimed
 
 
-def tell(service: Service, claimed: ClaimedRun, num_events: int = len(WHOLE)) -> None:
+def tell(service: Service, claimed: ClaimedAnalysis, num_events: int = len(WHOLE)) -> None:
     """Has the runner's own journal store what the Orchestrator says."""
 
     async def tell_all() -> None:
         journal = RunJournal(service.analysis_store.runs, claimed, service.model)
         for happened in WHOLE[:num_events]:
-            await journal.tell(happened)
+            await journal.record(happened)
 
     asyncio.run(tell_all())
 
@@ -229,8 +229,8 @@ def test_partial_results_and_the_whole(client: TestClient, store: AnalysisStore,
     assert body["expires_at"] == pytest.approx(body["completed_at"] + 7 * 24 * 3600, abs=1)
 
 
-def claimed_again(store: AnalysisStore, claimed: ClaimedRun) -> ClaimedRun:
-    store.runs.release(claimed.run, pause_seconds=0, counts=True)
+def claimed_again(store: AnalysisStore, claimed: ClaimedAnalysis) -> ClaimedAnalysis:
+    store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     return claimed_by(store)
 
 
@@ -278,7 +278,7 @@ def test_cancelled_then_deleted(client: TestClient, store: AnalysisStore) -> Non
     claimed = claimed_by(store)
     body = client.delete(f"{ROUTE}/{asked}").json()
     assert (body["id"], body["status"], body["result"]) == (asked, "cancelled", None)
-    assert store.runs.held([claimed.run]) == frozenset()
+    assert store.leases.held([claimed.lease]) == frozenset()
     assert client.delete(f"{ROUTE}/{asked}").json() == {"id": asked, "object": "analysis", "deleted": True}
     error_of(client.get(f"{ROUTE}/{asked}"), 404)
 
@@ -367,12 +367,12 @@ async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
     listeners = [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(150)]
     for start in range(0, 1000, 50):
         batch = [NewEvent("delta", json.dumps({"text": f"{number} "})) for number in range(start, start + 50)]
-        await asyncio.to_thread(store.runs.append, claimed.run, batch)
+        await asyncio.to_thread(store.leases.append, claimed.lease, batch)
         if start == 500:  # some come late, some have heard a part before
             listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(25)]
             listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 300))) for _ in range(25)]
         await asyncio.sleep(0.05)
-    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, NewEvent("answer", "{}"))
+    store.leases.finish(claimed.lease, AnalysisStatus.COMPLETED, NewEvent("answer", "{}"))
     heard = await asyncio.wait_for(asyncio.gather(*listeners), 30)
     assert len(heard) == 200
     for place, texts in enumerate(heard):

@@ -34,6 +34,7 @@ def test_what_an_earlier_release_wrote_is_read() -> None:
     """Fields with a default may be missing."""
     text = json.loads(JOBS.dump(StoredJob(job())))
     del text["job"]["cache_salt"], text["job"]["token_sampling"]["adapter"]
+    text["job"]["run"] = None  # the lease's former name
     loaded = JOBS.load(json.dumps(text)).job
     assert isinstance(loaded, AnalysisJob)
-    assert (loaded.cache_salt, loaded.token_sampling.adapter) == (None, None)
+    assert (loaded.cache_salt, loaded.token_sampling.adapter, loaded.lease) == (None, None, None)
