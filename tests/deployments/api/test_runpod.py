@@ -13,11 +13,12 @@ from fastapi.testclient import TestClient
 
 from deployments.api.runpod_jobs import job_output
 from pipeline import errors
-from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedAnalysis, NewEvent
+from pipeline.store import AnalysisFailure, AnalysisStore, ClaimedAnalysis, EventKind, NewEvent
 from pipeline.types import HttpVideo, LocalVideo, Prompt
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.api.test_native import ANALYSIS
 from tests.deployments.api.wire import check_discreet
+from tests.pipeline.store.samples import PLAN_EVENT, text_event
 
 INPUT: dict[str, Any] = {
     "video_url": "https://example.com/cat.mp4",
@@ -55,12 +56,12 @@ def claimed(store: AnalysisStore) -> ClaimedAnalysis:
     return found
 
 
-def told(store: AnalysisStore, run: ClaimedAnalysis, *events: tuple[str, dict[str, Any]]) -> None:
-    store.leases.append(run.lease, [NewEvent(name, json.dumps(body)) for name, body in events])
+def chunk_event(result: dict[str, Any]) -> NewEvent:
+    return NewEvent(EventKind.CHUNK, json.dumps(result), chunk_index=result["chunk_index"], chunk_failed=False)
 
 
 def done(store: AnalysisStore, run: ClaimedAnalysis) -> None:
-    store.leases.finish(run.lease, AnalysisStatus.COMPLETED, NewEvent("answer", json.dumps(RESULT)))
+    store.leases.complete(run.lease, json.dumps(RESULT))
 
 
 def test_a_jobs_life(client: TestClient, store: AnalysisStore, base: str) -> None:
@@ -120,8 +121,8 @@ def test_a_job_that_takes_longer_goes_on(client: TestClient, store: AnalysisStor
 
 def test_a_job_that_failed(client: TestClient, store: AnalysisStore) -> None:
     job_id = begun(client)
-    error = {"error": {"type": "unreadable_video", "message": "It is damaged.", "param": "video_url"}}
-    store.leases.finish(claimed(store).lease, AnalysisStatus.FAILED, NewEvent("error", json.dumps(error)))
+    failure = AnalysisFailure("unreadable_video", "It is damaged.", "video_url")
+    store.leases.fail(claimed(store).lease, failure)
     body = client.get(f"/status/{job_id}").json()
     assert (body["status"], body["error"]) == ("FAILED", "It is damaged.")
     assert body["output"] == {"success": False, "error": "It is damaged."}
@@ -132,11 +133,11 @@ def test_a_stream_gives_each_piece_once(client: TestClient, store: AnalysisStore
     assert client.get(f"{base}/stream/{job_id}").json() == {"status": "IN_QUEUE", "stream": []}
     run = claimed(store)
     chunks = RESULT["chunk_results"]
-    told(store, run, ("plan", {}), ("chunk", chunks[0]))
+    store.leases.append(run.lease, [PLAN_EVENT, chunk_event(chunks[0])])
     first = client.get(f"{base}/stream/{job_id}").json()
     assert first["status"] == "IN_PROGRESS"
     assert [item["output"]["response"] for item in first["stream"]] == ["A cat sits."]
-    told(store, run, ("chunk", chunks[1]), ("delta", {"text": "A"}))
+    store.leases.append(run.lease, [chunk_event(chunks[1]), text_event("A")])
     done(store, run)
     second = client.get(f"{base}/stream/{job_id}").json()
     assert second["status"] == "COMPLETED"

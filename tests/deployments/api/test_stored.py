@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,44 +14,27 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, _service
-from deployments.jobs.run_journal import RunJournal
 from pipeline.errors import DecodeFailed
-from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedAnalysis, NewEvent
+from pipeline.store import AnalysisStore, ClaimedAnalysis
 from pipeline.types import HttpVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE
+from tests.deployments.api.storing import ROUTE, STORED, ask, claimed_by, journal_of, numbered
 from tests.deployments.api.test_native import ANALYSIS, ASKED, CHUNK_RESULT, FAILED_RESULT, VIDEO_BYTES, VIDEO_INFO
 from tests.deployments.api.wire import error_of, events_of
 
-ROUTE = "/v1/analyses"
-STORED = ROUTE + "?wait=false"
 SIGNED = "https://example.com/films/cat.mp4?signature=secret#t"
 
 
-def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
-    response = client.post(STORED, json=ASKED | {"seed": 42} | fields)
-    assert response.status_code == 202, response.text
-    body: dict[str, Any] = response.json()
-    assert response.headers["location"] == f"{ROUTE}/{body['id']}"
-    return body
+def run(service: Service, claimed: ClaimedAnalysis, num_events: int = len(WHOLE)) -> None:
+    """Write the Orchestrator's events to the runner's own journal."""
 
+    async def record_all() -> None:
+        journal = journal_of(service, claimed)
+        for event in WHOLE[:num_events]:
+            await journal.record(event)
 
-def claimed_by(store: AnalysisStore) -> ClaimedAnalysis:
-    claimed = store.leases.claim(["longtake-demo", "sports"])
-    assert claimed
-    return claimed
-
-
-def tell(service: Service, claimed: ClaimedAnalysis, num_events: int = len(WHOLE)) -> None:
-    """Has the runner's own journal store what the Orchestrator says."""
-
-    async def tell_all() -> None:
-        journal = RunJournal(service.analysis_store.runs, claimed, service.model)
-        for happened in WHOLE[:num_events]:
-            await journal.record(happened)
-
-    asyncio.run(tell_all())
+    asyncio.run(record_all())
 
 
 # --- Asking -----------------------------------------------------------------------------------------------------------
@@ -214,13 +195,13 @@ def test_a_key_of_a_wrong_length(client: TestClient, key: str) -> None:
 def test_partial_results_and_the_whole(client: TestClient, store: AnalysisStore, service: Service) -> None:
     asked = ask(client)["id"]
     claimed = claimed_by(store)
-    tell(service, claimed, num_events=2)
+    run(service, claimed, num_events=2)
     body = client.get(f"{ROUTE}/{asked}").json()
     assert (body["status"], body["progress"]["chunks_done"], body["progress"]["num_chunks"]) == ("running", 1, 2)
     assert body["plan"]["video_info"] == VIDEO_INFO
     assert body["chunk_results"] == [CHUNK_RESULT]
     assert body["result"] is None and body["started_at"]
-    tell(service, claimed_again(store, claimed))
+    run(service, claimed_again(store, claimed))
     body = client.get(f"{ROUTE}/{asked}").json()
     assert (body["status"], body["error"]) == ("completed", None)
     assert body["chunk_results"] == [CHUNK_RESULT, FAILED_RESULT]
@@ -236,7 +217,7 @@ def claimed_again(store: AnalysisStore, claimed: ClaimedAnalysis) -> ClaimedAnal
 
 def test_why_it_failed(client: TestClient, store: AnalysisStore, service: Service) -> None:
     asked = ask(client)["id"]
-    journal = RunJournal(store.runs, claimed_by(store), service.model)
+    journal = journal_of(service, claimed_by(store))
     asyncio.run(journal.fail(DecodeFailed("No frame.", param="video_url")))
     expected = {"type": "decode_failed", "message": "No frame.", "param": "video_url"}
     body = client.get(f"{ROUTE}/{asked}").json()
@@ -287,13 +268,13 @@ def test_one_that_ends_while_it_is_cancelled_is_not_deleted(
     client: TestClient, store: AnalysisStore, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ask(client)["id"]
-    cancel = store.analyses.cancel
+    cancel = service.analysis_store.analyses.cancel
 
-    def finish_first(analysis_id: str) -> bool:
-        tell(service, claimed_by(store))
-        return cancel(analysis_id)
+    async def finish_first(analysis_id: str) -> bool:
+        await asyncio.to_thread(run, service, claimed_by(store))
+        return await cancel(analysis_id)
 
-    monkeypatch.setattr(store.analyses, "cancel", finish_first)
+    monkeypatch.setattr(service.analysis_store.analyses, "cancel", finish_first)
     body = client.delete(f"{ROUTE}/{asked}").json()
     assert body["status"] == "completed" and body["result"]
 
@@ -301,14 +282,10 @@ def test_one_that_ends_while_it_is_cancelled_is_not_deleted(
 # --- Listening --------------------------------------------------------------------------------------------------------
 
 
-def numbered(text: str) -> list[int]:
-    return [int(line.removeprefix("id: ")) for line in text.split("\n") if line.startswith("id: ")]
-
-
 def test_events_are_those_of_a_stream_with_ids(client: TestClient, store: AnalysisStore, service: Service) -> None:
     streamed = events_of(client.post(ROUTE, json=ASKED | {"seed": 42, "stream": True}).text)
     asked = ask(client)["id"]
-    tell(service, claimed_by(store))
+    run(service, claimed_by(store))
     response = client.get(f"{ROUTE}/{asked}/events")
     assert response.headers["content-type"].startswith("text/event-stream")
     heard = events_of(response.text)
@@ -320,7 +297,7 @@ def test_events_are_those_of_a_stream_with_ids(client: TestClient, store: Analys
 
 def test_events_after_the_last_one_that_was_heard(client: TestClient, store: AnalysisStore, service: Service) -> None:
     asked = ask(client)["id"]
-    tell(service, claimed_by(store))
+    run(service, claimed_by(store))
     whole = client.get(f"{ROUTE}/{asked}/events").text
     last = numbered(whole)[-1]
     for given in ({"headers": {"Last-Event-ID": "2"}}, {"params": {"after": 2}}):
@@ -328,82 +305,6 @@ def test_events_after_the_last_one_that_was_heard(client: TestClient, store: Ana
     assert client.get(f"{ROUTE}/{asked}/events", headers={"Last-Event-ID": str(last)}).text == ""
     error = error_of(client.get(f"{ROUTE}/{asked}/events", headers={"Last-Event-ID": "two"}), 400)
     assert error["param"] == "Last-Event-ID"
-
-
-@pytest.mark.parametrize("end", ["cancel", "delete", "error"])
-def test_listening_ends(service: Service, store: AnalysisStore, client: TestClient, end: str) -> None:
-    asked = ask(client)["id"]
-
-    async def listen() -> list[str]:
-        feed = service.feeds.listen(asked, 0)
-        pending = asyncio.ensure_future(_all(feed))
-        await asyncio.sleep(0.3)
-        assert not pending.done()
-        if end == "error":
-            journal = RunJournal(store.runs, claimed_by(store), service.model)
-            await journal.fail(DecodeFailed("No frame."))
-        else:
-            store.analyses.cancel(asked)
-            if end == "delete":
-                store.analyses.delete(asked)
-        return await asyncio.wait_for(pending, 5)
-
-    heard = asyncio.run(listen())
-    names = [name for text in heard for name, _ in events_of(text)]
-    assert names in {"cancel": [["cancelled"]], "error": [["error"]], "delete": [[], ["cancelled"]]}[end]
-
-
-async def _all(texts: Any) -> list[str]:
-    return [text async for text in texts]
-
-
-async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
-    service: Service, store: AnalysisStore, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = ask(client)["id"]
-    claimed = claimed_by(store)
-    num_polls = _counted(monkeypatch, store, "last_events")
-    num_reads = _counted(monkeypatch, store, "events")
-    listeners = [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(150)]
-    for start in range(0, 1000, 50):
-        batch = [NewEvent("delta", json.dumps({"text": f"{number} "})) for number in range(start, start + 50)]
-        await asyncio.to_thread(store.leases.append, claimed.lease, batch)
-        if start == 500:  # some come late, some have heard a part before
-            listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(25)]
-            listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 300))) for _ in range(25)]
-        await asyncio.sleep(0.05)
-    store.leases.finish(claimed.lease, AnalysisStatus.COMPLETED, NewEvent("answer", "{}"))
-    heard = await asyncio.wait_for(asyncio.gather(*listeners), 30)
-    assert len(heard) == 200
-    for place, texts in enumerate(heard):
-        first = 301 if place >= 175 else 1
-        assert numbered("".join(texts)) == list(range(first, 1002))
-    assert num_polls() < 60 and num_reads() < 60
-
-
-def _counted(monkeypatch: pytest.MonkeyPatch, store: AnalysisStore, name: str) -> Callable[[], int]:
-    method, calls = getattr(store.analyses, name), []
-
-    def counted(*arguments: Any, **named: Any) -> Any:
-        calls.append(1)
-        return method(*arguments, **named)
-
-    monkeypatch.setattr(store.analyses, name, counted)
-    return lambda: len(calls)
-
-
-async def test_nobody_listens_nothing_is_asked(
-    service: Service, store: AnalysisStore, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = ask(client)["id"]
-    feeds = EventFeeds(store)
-    listener = asyncio.ensure_future(_all(feeds.listen(asked, 0)))
-    await asyncio.sleep(0.3)
-    listener.cancel()
-    await asyncio.sleep(0.5)
-    num_polls = _counted(monkeypatch, store, "last_events")
-    await asyncio.sleep(0.5)
-    assert num_polls() == 0
 
 
 def test_the_webhooks_url_is_checked(app: FastAPI, service: Service) -> None:

@@ -17,13 +17,14 @@ from deployments.config import AppSettings
 from deployments.jobs import leased_analyses
 from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.model_choice import ModelChoice, choose_model
+from deployments.wire.stored_events import EVENT_NAMES, event_data
 from pipeline import errors
 from pipeline.analysis import ChunkDone
 from pipeline.config import StoreSettings
-from pipeline.store import AnalysisStatus, AnalysisStore, NewEvent, open_store
+from pipeline.store import AnalysisStatus, AnalysisStore, AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkFailure
 from tests.deployments.fake_orchestrator import FakeOrchestrator
-from tests.pipeline.store.samples import new
+from tests.pipeline.store.samples import new, text_event
 
 SETTINGS = StoreSettings(lease_seconds=1, max_attempts=3, max_running=2)
 CHOICE: ModelChoice = choose_model(AppSettings(lora_adapters={"sports": "a/folder"}), num_gpus=0, vllm_has_cuda=False)
@@ -50,10 +51,10 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def running(store: AnalysisStore, orchestrator: FakeOrchestrator) -> AsyncIterator[LeasedAnalyses]:
     """A runner at work."""
-    runs = LeasedAnalyses(store, orchestrator, SETTINGS, CHOICE)
-    task = asyncio.create_task(runs.run())
+    analyses = LeasedAnalyses(AsyncAnalysisStore(store), orchestrator, SETTINGS, CHOICE)
+    task = asyncio.create_task(analyses.run())
     try:
-        yield runs
+        yield analyses
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -79,7 +80,7 @@ async def until_ended(store: AnalysisStore, analysis_id: str) -> AnalysisStatus:
 def events(store: AnalysisStore, analysis_id: str) -> list[tuple[str, Any]]:
     found = store.analyses.events(analysis_id)
     assert [event.number for event in found] == list(range(1, len(found) + 1))
-    return [(event.name, json.loads(event.body)) for event in found]
+    return [(EVENT_NAMES[event.kind], json.loads(event_data(event))) for event in found]
 
 
 def names(store: AnalysisStore, analysis_id: str) -> list[str]:
@@ -120,10 +121,10 @@ async def test_the_same_question_again_takes_the_answers(store: AnalysisStore, o
 async def test_it_ends_also_when_it_is_woken_in_the_same_moment(
     store: AnalysisStore, orchestrator: FakeOrchestrator
 ) -> None:
-    runs = LeasedAnalyses(store, orchestrator, SETTINGS, CHOICE)
-    task = asyncio.create_task(runs.run())
+    analyses = LeasedAnalyses(AsyncAnalysisStore(store), orchestrator, SETTINGS, CHOICE)
+    task = asyncio.create_task(analyses.run())
     await asyncio.sleep(0.1)  # it waits for something to do
-    runs.wake()
+    analyses.wake()
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task], timeout=2)
@@ -158,7 +159,7 @@ async def test_two_runners_run_each_once(store: AnalysisStore) -> None:
     starts: list[str] = []
     for orchestrator in orchestrators:
         analyze = orchestrator.analyze
-        orchestrator.analyze = lambda job, analyze=analyze: starts.append(job.run.analysis_id) or analyze(job)  # type: ignore[method-assign,func-returns-value,union-attr]
+        orchestrator.analyze = lambda job, analyze=analyze: starts.append(job.lease.analysis_id) or analyze(job)  # type: ignore[method-assign,func-returns-value,union-attr]
     asked = [ask(store) for _ in range(10)]
     async with running(store, orchestrators[0]), running(store, orchestrators[1]):
         for analysis_id in asked:
@@ -193,7 +194,7 @@ async def test_a_run_without_its_runner_begins_no_further_chunk(store: AnalysisS
     ask(store)
     claimed = store.leases.claim([CHOICE.served_model_name])
     assert claimed
-    job = replace(claimed.job.job, run=claimed.lease)
+    job = replace(claimed.job.job, lease=claimed.lease)
 
     async def cancel_after_the_first_chunk() -> None:
         async for happened in orchestrator.analyze(job):
@@ -300,7 +301,7 @@ async def test_a_text_that_comes_out_differently_is_not_mixed(
     analysis_id = ask(store)
     claimed = store.leases.claim([CHOICE.served_model_name])
     assert claimed
-    store.leases.append(claimed.lease, [NewEvent("delta", '{"text": "Scene 0.Seen 1"}')])
+    store.leases.append(claimed.lease, [text_event("Scene 0.Seen 1")])
     store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     async with running(store, orchestrator):
         await until_ended(store, analysis_id)
@@ -313,7 +314,7 @@ async def test_a_text_goes_on_where_it_was(store: AnalysisStore, orchestrator: F
     analysis_id = ask(store)
     claimed = store.leases.claim([CHOICE.served_model_name])
     assert claimed
-    store.leases.append(claimed.lease, [NewEvent("delta", '{"text": "Scene 0.Sce"}')])
+    store.leases.append(claimed.lease, [text_event("Scene 0.Sce")])
     store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     async with running(store, orchestrator):
         await until_ended(store, analysis_id)

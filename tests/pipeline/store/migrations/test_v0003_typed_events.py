@@ -124,4 +124,8 @@ def test_a_failure_moves_to_its_analysis(old_database: StoreSettings) -> None:
     assert (record.status, record.failure) == (AnalysisStatus.FAILED, failure)
     assert store.analyses.events(FAILED) == [StoredEvent(1, EventKind.FAILED, failure=failure)]
     assert store.analyses.get(COMPLETED).failure is None
+    store.analyses.delete(FAILED)
+    with store.database.reading() as connection:  # events still go with their analysis
+        of_failed = sa.text(f"SELECT count(*) FROM analysis_events WHERE analysis_id = '{FAILED}'")
+        assert connection.scalar(of_failed) == 0
     store.close()

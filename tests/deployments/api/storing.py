@@ -1,0 +1,38 @@
+"""Stored analyses for tests of the routes: asked for over HTTP, then run by the test itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from deployments.api.service import Service
+from deployments.jobs.run_journal import RunJournal
+from pipeline.store import AnalysisStore, ClaimedAnalysis
+from tests.deployments.api.test_native import ASKED
+
+ROUTE = "/v1/analyses"
+STORED = ROUTE + "?wait=false"
+
+
+def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
+    response = client.post(STORED, json=ASKED | {"seed": 42} | fields)
+    assert response.status_code == 202, response.text
+    body: dict[str, Any] = response.json()
+    assert response.headers["location"] == f"{ROUTE}/{body['id']}"
+    return body
+
+
+def claimed_by(store: AnalysisStore) -> ClaimedAnalysis:
+    claimed = store.leases.claim(["longtake-demo", "sports"])
+    assert claimed
+    return claimed
+
+
+def journal_of(service: Service, claimed: ClaimedAnalysis) -> RunJournal:
+    return RunJournal(service.analysis_store.leases, claimed, service.model)
+
+
+def numbered(text: str) -> list[int]:
+    """The ids of the events in a stream."""
+    return [int(line.removeprefix("id: ")) for line in text.split("\n") if line.startswith("id: ")]
