@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.planning.chunking import plan_chunks
 from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
@@ -161,13 +161,13 @@ def one_chunk(path: Path, nframes: int) -> Work:
     """The whole video as one chunk in this process, every frame kept until the last is there, as fetch_video has it."""
     import torch  # noqa: PLC0415
 
-    from pipeline.decoding.backends import OwnBackends  # noqa: PLC0415
+    from pipeline.decoding.backends import InProcessBackends  # noqa: PLC0415
 
     torch.set_num_threads(1)  # as a decoding worker has it
     _, chunk = _whole(path, nframes)
 
     def work(take: Take) -> None:
-        with closing(OwnBackends(path)) as backends:
+        with closing(InProcessBackends(path)) as backends:
             take(chunk.frame_indices, ChunkDecoder(backends, ORDER).decode(chunk).frames)
 
     return work
@@ -188,10 +188,10 @@ def planned_pictures(path: Path, every: int) -> Work:
     """The sampled pictures as RGB, none of them resized or kept: what decoding alone takes."""
     video = _probed(path)
     chunk = _chunk(video, _indices(path, every))
-    from pipeline.decoding.planned_decoder import PlannedFrameDecoder  # noqa: PLC0415
+    from pipeline.decoding.planned_decoder import PlannedDecoder  # noqa: PLC0415
 
     def work(take: Take) -> None:
-        with closing(PlannedFrameDecoder(path)) as decoder:
+        with closing(PlannedDecoder(path)) as decoder:
             for position, frame in decoder.frames(chunk):
                 take(chunk.frame_indices[[position]], frame[None])
 

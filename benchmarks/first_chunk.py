@@ -19,7 +19,7 @@ from typing import Literal
 
 from benchmarks.footage import FOLDER, clips
 from pipeline.config import DecodingSettings, SourceSettings, VideoLimits
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.isolation.process import IsolatedProcess
 from pipeline.planning.chunking import plan_chunks

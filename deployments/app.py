@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations` here: Serve reads the annotation of build_app's argument.
 
-import logging
 from importlib.metadata import PackageNotFoundError, version
 
 import ray
@@ -15,11 +14,10 @@ from deployments.chunker import Chunker
 from deployments.config import AppSettings
 from deployments.frame_decoder import FrameDecoder
 from deployments.ingress import Ingress
+from deployments.logs import logger
 from deployments.model_choice import ModelChoice, choose_model
 from deployments.orchestrator import Orchestrator
 from deployments.vision_language_model import VisionLanguageModel
-
-logger = logging.getLogger("ray.serve")
 
 
 def build_app(args: AppSettings) -> Application:

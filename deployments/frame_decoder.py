@@ -1,25 +1,23 @@
 """FrameDecoder: from a chunk of the plan to its pixels as the engine takes them."""
 
 import asyncio
-import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import ray
 
+from deployments.logs import logger
 from deployments.telemetry.metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.decoding.patches import prepared_chunk
 from pipeline.errors import ServiceError
 from pipeline.isolation.process import GivenUp
 from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
-
-logger = logging.getLogger("ray.serve")
 
 
 class FrameDecoder:

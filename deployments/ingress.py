@@ -13,11 +13,11 @@ from deployments.api import estimates, files, health, native, openai, resumable,
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.event_feeds import EventFeeds
 from deployments.api.page import add_page
-from deployments.api.request_spans import RequestSpans, begun_trail
+from deployments.api.request_spans import RequestSpans, begin_trail
 from deployments.api.service import Service
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
-from deployments.serving.body_flow import PacedBodies, tell_unless_paced
+from deployments.serving.body_flow import PacedBodies, warn_if_unpaced
 from deployments.wire.errors import add_error_handlers
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.sources import open_resumable_uploads, open_upload_store
@@ -52,7 +52,7 @@ class Ingress:
     def __init__(
         self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
     ) -> None:
-        tell_unless_paced()
+        warn_if_unpaced()
         store = AsyncAnalysisStore(open_store(settings.store))
         self.service = Service(
             settings=settings,
@@ -74,7 +74,7 @@ class _OrchestratorHandle:
         self._stream = handle.options(stream=True)
 
     def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
-        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(replace(job, trail=begun_trail(job.trail)))
+        events: AsyncIterator[AnalysisEvent] = self._stream.analyze.remote(replace(job, trail=begin_trail(job.trail)))
         return events
 
     async def estimate(self, job: AnalysisJob) -> Estimate:

@@ -64,7 +64,7 @@ class ModelChoice:
             raise UnknownModel(f"The model is {name!r}; {served} {verb} served here.", param="model")
         return name
 
-    def told_name(self, adapter: str | None) -> str:
+    def served_name(self, adapter: str | None) -> str:
         """What an answer says it comes from."""
         return adapter or self.served_model_name
 
@@ -81,7 +81,7 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
     """
     on_gpu = num_gpus >= settings.gpus_per_engine and vllm_has_cuda
     device: Literal["cuda", "cpu"] = "cuda" if on_gpu else "cpu"
-    seen = _what_was_seen(settings, num_gpus, vllm_has_cuda)
+    seen = _describe_hardware(settings, num_gpus, vllm_has_cuda)
     if settings.model != AUTO_MODEL:
         model, reason = settings.model, f"the configuration names it; {seen}"
     elif on_gpu:
@@ -130,7 +130,7 @@ def _defaults(settings: AppSettings, model: str, on_gpu: bool) -> RequestDefault
     return defaults if operators is None else replace(defaults, max_pixels=max(operators, defaults.min_pixels))
 
 
-def _what_was_seen(settings: AppSettings, num_gpus: float, vllm_has_cuda: bool) -> str:
+def _describe_hardware(settings: AppSettings, num_gpus: float, vllm_has_cuda: bool) -> str:
     needed = settings.gpus_per_engine
     if num_gpus and not vllm_has_cuda:
         return f"the cluster has {num_gpus:g} GPUs, but the installed vLLM is its CPU build: running on CPU"

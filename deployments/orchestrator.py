@@ -1,6 +1,5 @@
 """Orchestrator: one analysis from its plan to its answer."""
 
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from deployments.config import AnalysisSettings
 from deployments.model_choice import ModelChoice
 from deployments.serving.calls import deadline, with_retries
 from deployments.serving.text_relay import TextRelay, relay_through, relayed
+from deployments.telemetry.analysis_monitor import AnalysisMonitor
 from deployments.telemetry.tracing import stage
-from deployments.telemetry.watching import AnalysisWatch
 from pipeline.analysis import (
     AnalysisDone,
     AnalysisEvent,
@@ -39,8 +38,6 @@ from pipeline.planning.scheduling import run_windowed
 from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from pipeline.store import AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
-
-logger = logging.getLogger("ray.serve")
 
 IN_FLIGHT_SHARE, KEPT_SHARE = 0.3, 0.15
 """Of the object store. Objects are freed 1.5 to 3 s after their last use, so that nearly as many as are in flight must
@@ -105,7 +102,7 @@ class Orchestrator:
         self._kept_answers = KeptAnswers(AsyncAnalysisStore(open_store(store_settings)), choice)
         self._num_analyses = 0
         self._rates = MeasuredRates()
-        self._watch = AnalysisWatch()
+        self._watch = AnalysisMonitor()
 
     async def max_model_len(self) -> int:
         """The engine's. Raises DeadlineExceeded when there is no engine for too long."""

@@ -1,19 +1,17 @@
 """VisionLanguageModel: from the frames of a chunk, or from text alone, to text."""
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from deployments.logs import logger
 from deployments.model_choice import ModelChoice
 from deployments.serving.text_relay import end_of
 from deployments.telemetry.tracing import stage
 from pipeline.errors import EngineDied
 from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Trail, Turn
-
-logger = logging.getLogger("ray.serve")
 
 CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
 CANARY_SECONDS = 30.0

@@ -1,6 +1,5 @@
 """Longtake's own dialect: `POST /v1/analyses`."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, TypeVar
@@ -20,6 +19,7 @@ from deployments.api.stored import (
     WebhookBody,
     store_analysis,
 )
+from deployments.logs import logger
 from deployments.wire.errors import error_body, invalid_request
 from deployments.wire.event_bodies import EventBodies
 from deployments.wire.event_stream import event, event_stream
@@ -30,8 +30,6 @@ from pipeline.analysis import AnalysisDone, AnalysisEvent
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest
 from pipeline.types import Prompt
-
-logger = logging.getLogger("ray.serve")
 
 router = APIRouter(tags=["analyses"])
 

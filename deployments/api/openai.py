@@ -1,6 +1,5 @@
 """OpenAI's dialect: `POST /v1/chat/completions` and `GET /v1/models`, for videos of any length."""
 
-import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -16,6 +15,7 @@ from deployments.api.documentation import json_body
 from deployments.api.openai_messages import TAGS, Message, prompt_of, video_of
 from deployments.api.options import AnalysisOptions
 from deployments.api.service import Service, ServiceDependency, VideoInput
+from deployments.logs import logger
 from deployments.wire.errors import error_body, error_response, invalid_request, plain_error
 from deployments.wire.event_stream import event, event_stream
 from deployments.wire.request_bodies import read_json
@@ -25,8 +25,6 @@ from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, AnswerDe
 from pipeline.answers.prompting import clock
 from pipeline.errors import InvalidRequest
 from pipeline.video.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
-
-logger = logging.getLogger("ray.serve")
 
 
 class OpenAiRoute(APIRoute):
@@ -100,7 +98,7 @@ class ChatCompletionRequest(AnalysisOptions):
     """vLLM's name for sample_fps, which wins over it, is `media_io_kwargs.video.fps`."""
 
 
-_NOT_HONOURED = {
+_UNSUPPORTED_FIELDS = {
     "tools": "no tools are called here; an answer that a program is to read is had by response_format",
     "functions": "no functions are called here; an answer that a program is to read is had by response_format",
     "function_call": "no functions are called here",
@@ -143,7 +141,7 @@ async def get_model(model: str, service: ServiceDependency) -> ModelBody:
     return await _model(service, model)
 
 
-_INSTEAD = {
+_ALTERNATIVES = {
     "/v1/responses": "POST /v1/chat/completions takes the same question, with the video as a video_url part",
     "/v1/completions": "POST /v1/chat/completions takes the same question, with the video as a video_url part",
     "/v1/embeddings": "Longtake answers questions about videos, by POST /v1/chat/completions",
@@ -152,15 +150,15 @@ _INSTEAD = {
 }
 
 
-async def tell_what_instead(request: Request) -> JSONResponse:
+async def explain_unsupported(request: Request) -> JSONResponse:
     """Of what a client of OpenAI's may look for and is not here."""
     path = request.url.path
-    body = plain_error("not_found", f"{request.method} {path} is not served here: {_INSTEAD[path]}.")
+    body = plain_error("not_found", f"{request.method} {path} is not served here: {_ALTERNATIVES[path]}.")
     return JSONResponse(_with_code(body), 404)
 
 
-for _path in _INSTEAD:
-    router.add_api_route(_path, tell_what_instead, methods=["GET", "POST"], include_in_schema=False)
+for _path in _ALTERNATIVES:
+    router.add_api_route(_path, explain_unsupported, methods=["GET", "POST"], include_in_schema=False)
 
 
 @router.post("/v1/chat/completions", openapi_extra=json_body(ChatCompletionRequest))
@@ -299,12 +297,12 @@ def _longtake(done: AnalysisDone, service: Service, request: ChatCompletionReque
 
 def _validated(fields: dict[str, Any]) -> ChatCompletionRequest:
     """The request; a field of OpenAI's that is null or empty is one that is not given."""
-    for name, reason in _NOT_HONOURED.items():
+    for name, reason in _UNSUPPORTED_FIELDS.items():
         if fields.get(name):
             raise InvalidRequest(f"{name} is given and {reason}; leave it out.", param=name)
-    known = ChatCompletionRequest.model_fields.keys() | _NOT_HONOURED.keys()
+    known = ChatCompletionRequest.model_fields.keys() | _UNSUPPORTED_FIELDS.keys()
     given = {name: value for name, value in fields.items() if not (name in known and value is None)}
-    given = {name: value for name, value in given.items() if name not in _NOT_HONOURED}
+    given = {name: value for name, value in given.items() if name not in _UNSUPPORTED_FIELDS}
     try:
         request = ChatCompletionRequest.model_validate(given)
     except ValidationError as error:

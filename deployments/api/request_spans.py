@@ -6,7 +6,7 @@ from uuid import uuid4
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.telemetry.logs import current_trail
+from deployments.logs import current_trail
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.types import Trail
 
@@ -26,15 +26,15 @@ class RequestSpans:
             return
         with stage(scope["method"], _incoming(scope), kind=SpanKind.SERVER) as request:
 
-            async def told_send(message: Message) -> None:
+            async def recording_send(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    _tell_answer(request, scope, message["status"])
+                    _record_response(request, scope, message["status"])
                 await send(message)
 
-            await self._app(scope, receive, told_send)
+            await self._app(scope, receive, recording_send)
 
 
-def begun_trail(trail: Trail) -> Trail:
+def begin_trail(trail: Trail) -> Trail:
     """Of an analysis that this request asks for: with a name, and below the request's span."""
     return replace(
         trail,
@@ -48,7 +48,7 @@ def _incoming(scope: Scope) -> Trail:
     return Trail(traceparent=headers.get(b"traceparent", b"").decode("latin-1") or None)
 
 
-def _tell_answer(request: Stage, scope: Scope, status: int) -> None:
+def _record_response(request: Stage, scope: Scope, status: int) -> None:
     route = getattr(scope.get("route"), "path", None)  # a pattern: paths hold ids
     request.rename(f"{scope['method']} {route}" if route else scope["method"])
     request.set_standard(

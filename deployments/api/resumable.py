@@ -92,7 +92,7 @@ class UploadBody(BaseModel):
 
 @router.options(PREFIX)
 @router.options(PREFIX + "/{upload_id}")
-async def tell_protocol(service: ServiceDependency) -> Response:
+async def get_protocol(service: ServiceDependency) -> Response:
     """What of tus is spoken here."""
     headers = {
         "Tus-Version": VERSION,
@@ -124,7 +124,7 @@ async def create_upload(request: Request, service: ServiceDependency) -> Respons
 
 
 @router.head(PREFIX + "/{upload_id}")
-async def tell_offset(upload_id: str, service: ServiceDependency) -> Response:
+async def get_offset(upload_id: str, service: ServiceDependency) -> Response:
     """How much is kept, in `Upload-Offset`; of a finished upload the file's id in `Longtake-File-Id`."""
     upload = await asyncio.to_thread(service.resumable_uploads.get, upload_id, settled=True)
     told = {"filename": upload.file_name, "purpose": upload.purpose}

@@ -28,7 +28,7 @@ MAX_WAIT_MILLISECONDS = 300_000
 READY_SECONDS = 2.0
 """Its Python client gives /health 3 s."""
 
-_NOT_HONOURED = {
+_UNSUPPORTED_FIELDS = {
     "webhook": "jobs are told to nobody in RunPod's words; POST /v1/analyses?wait=false takes a webhook",
     "policy": "jobs have no limits of their own here",
     "s3Config": "results are kept here; ask for them with /status",
@@ -99,13 +99,13 @@ async def run_and_wait(
 
 
 @_at_both("/status/{job_id}", ["GET", "POST"], operation_id="runpod_status")
-async def tell_status(job_id: str, service: ServiceDependency) -> dict[str, Any]:
+async def get_status(job_id: str, service: ServiceDependency) -> dict[str, Any]:
     """How far a job is, and its output once it is done."""
     return await _job(job_id, service)
 
 
 @_at_both("/stream/{job_id}", ["GET", "POST"], operation_id="runpod_stream")
-async def poll_events(job_id: str, service: ServiceDependency) -> dict[str, Any]:
+async def poll_stream(job_id: str, service: ServiceDependency) -> dict[str, Any]:
     """Return the output since the last poll: each chunk's result, and finally the whole output."""
     # The record first, so that a finished status comes with the last event, never before it.
     record = await service.analysis_store.analyses.get(job_id)
@@ -123,7 +123,7 @@ async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
 
 
 @_at_both("/health", ["GET"])
-async def tell_health(service: ServiceDependency) -> dict[str, Any]:
+async def get_health(service: ServiceDependency) -> dict[str, Any]:
     """How many jobs there are, and whether the engine is up."""
     counts, num_retried, is_ready = await asyncio.gather(
         service.analysis_store.polling.counts(),
@@ -135,7 +135,7 @@ async def tell_health(service: ServiceDependency) -> dict[str, Any]:
 
 async def _begin(http_request: Request, service: Service) -> AnalysisRecord:
     fields = await read_json(http_request, service.settings.sources)
-    for name, reason in _NOT_HONOURED.items():
+    for name, reason in _UNSUPPORTED_FIELDS.items():
         if fields.pop(name, None):
             raise InvalidRequest(f"{name} is given and {reason}; leave it out.", param=name)
     try:

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency, VideoInput
-from deployments.telemetry.logs import current_trail
+from deployments.logs import current_trail
 from deployments.wire.event_stream import event_stream
 from deployments.wire.request_bodies import from_form
 from deployments.wire.stored_bodies import (
@@ -103,7 +103,7 @@ async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, ser
         job = replace(asked.job(source), trail=Trail(traceparent=current_trail().traceparent))
         new = NewAnalysis(
             about=AnalysisAbout(asked.prompt, _shown(asked.video), asked.video.file_id, tuple(asked.metadata.items())),
-            model=service.model.told_name(job.token_sampling.adapter),
+            model=service.model.served_name(job.token_sampling.adapter),
             job=StoredJob(job, asked.include_video_metadata),
             owned_file_id=owned_file_id,
             webhook_url=asked.webhook_url,

@@ -11,10 +11,10 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.chunks.decoded_chunks import ChunkKey, DecodedChunks, chunk_key
 from deployments.config import AnalysisSettings
+from deployments.logs import logger
 from deployments.serving.calls import deadline, with_retries
 from deployments.serving.ray_errors import INTERNAL_ERROR
 from deployments.serving.text_relay import TextRelay, relay_through
-from deployments.telemetry.logs import logger
 from deployments.telemetry.metrics import FrameStoreMetrics
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.analysis import AnalysisJob

@@ -1,6 +1,5 @@
 """vLLM's AsyncLLM running Qwen3-VL. With engine_inputs.py and engine_adapters.py all that imports vLLM."""
 
-import logging
 import re
 import time
 import uuid
@@ -21,6 +20,7 @@ from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 
 from deployments.engine.adapters import Adapters
 from deployments.engine.inputs import EngineInputs
+from deployments.logs import logger
 from pipeline.errors import EngineBusy, EngineDied, EngineFailed, InvalidRequest
 from pipeline.types import (
     Generation,
@@ -36,7 +36,6 @@ from pipeline.types import (
 )
 
 AT_ONCE = Turn()
-logger = logging.getLogger("ray.serve")
 
 _SOURCE_LINE = re.compile(r"\[[\d:]+\] \S+:\d+: ")
 """Of xgrammar, where it complains."""

@@ -1,7 +1,6 @@
 """Runs stored analyses: claims queued ones, renews leases, stops cancelled runs, and retries interrupted ones."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, suppress
@@ -10,14 +9,13 @@ from functools import partial
 from typing import Protocol
 
 from deployments.jobs.run_journal import RunJournal
+from deployments.logs import logger
 from deployments.model_choice import ModelChoice
 from deployments.serving.ray_errors import INTERNAL_ERROR, own_error
 from pipeline import errors
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, ChunkDone, Lease
 from pipeline.config import StoreSettings
 from pipeline.store import AsyncAnalysisStore, ClaimedAnalysis
-
-logger = logging.getLogger("ray.serve")
 
 TICK_SECONDS = 0.25
 """Pause between polls of the store for queued and cancelled analyses; a cancelled run stops within a second of one."""

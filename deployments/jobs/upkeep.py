@@ -1,15 +1,13 @@
 """Periodic housekeeping of the analysis store and of the uploads."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from deployments.logs import logger
 from pipeline.sources import ResumableUploads, UploadStore, delete_if_present
 from pipeline.store import AsyncAnalysisStore
 from pipeline.threads import Threads
-
-logger = logging.getLogger("ray.serve")
 
 ANALYSIS_SWEEP_SECONDS = 5.0
 UPLOAD_SWEEP_SECONDS = 600.0

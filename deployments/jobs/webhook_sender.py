@@ -2,19 +2,17 @@
 
 import asyncio
 import json
-import logging
 import time
 from datetime import UTC, datetime
 
 from deployments.config import AppSettings
 from deployments.jobs.webhook_signing import TIMEOUT_SECONDS, pause_seconds, signed_headers
+from deployments.logs import logger
 from deployments.wire.stored_bodies import summary_of
 from pipeline.errors import LongtakeError, SourceForbidden
 from pipeline.sources import PostFailed, post
 from pipeline.store import AsyncAnalysisStore, DueWebhook
 from pipeline.threads import Threads
-
-logger = logging.getLogger("ray.serve")
 
 PAUSE_SECONDS = 1.0
 AT_ONCE = 4

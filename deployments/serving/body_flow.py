@@ -7,7 +7,6 @@ tests/graph/test_uploads.py shows what an upgrade breaks.
 """
 
 import asyncio
-import logging
 import os
 from typing import Any
 
@@ -16,7 +15,7 @@ from ray.serve._private.proxy import HTTPProxy
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-logger = logging.getLogger("ray.serve")
+from deployments.logs import logger
 
 PROXY_CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 PROXY_CALLBACK = "deployments.serving.body_flow:pace_proxy"
@@ -31,7 +30,7 @@ def pace_proxy() -> list[Middleware]:
     return []
 
 
-def tell_unless_paced() -> None:
+def warn_if_unpaced() -> None:
     """Ray's processes share an environment, so that a replica sees what its proxy was told."""
     if os.environ.get(PROXY_CALLBACK_VARIABLE) != PROXY_CALLBACK:
         logger.warning(

@@ -1,15 +1,13 @@
 """Calls between deployments: deadlines and retries."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from deployments.logs import logger
 from deployments.serving.ray_errors import is_replica_loss, own_error
 from pipeline.errors import DeadlineExceeded, EngineBusy, ReplicaLost
-
-logger = logging.getLogger("ray.serve")
 
 Result = TypeVar("Result")
 

@@ -24,7 +24,7 @@ def error_type(error: BaseException) -> str:
     return own.type_name() if isinstance(own, LongtakeError) else INTERNAL_ERROR
 
 
-def is_given_up(error: BaseException) -> bool:
+def is_cancellation(error: BaseException) -> bool:
     """Whether work ended because nobody wants it any more."""
     return isinstance(error, asyncio.CancelledError | GeneratorExit | WorkAborted)
 

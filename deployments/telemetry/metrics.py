@@ -13,7 +13,7 @@ from functools import cache
 
 from ray.serve.metrics import Counter, Gauge, Histogram
 
-from deployments.serving.ray_errors import error_type, is_given_up
+from deployments.serving.ray_errors import error_type, is_cancellation
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnswerDelta, ChunkDone, Progress
 from pipeline.errors import EngineBusy, InvalidRequest, SourceError, VideoError
 from pipeline.types import ChunkAnswer, DecodeReport
@@ -23,7 +23,7 @@ SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 1
 LONG_SECONDS = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0]
 """Of a whole analysis: hours of video take as long as minutes of them do chunks."""
 
-SECONDS_BETWEEN_TELLING = 1.0
+REPUBLISH_SECONDS = 1.0
 """The shortest interval at which Ray's processes report."""
 
 COMPLETED, PARTIAL, REJECTED, REFUSED, CANCELLED, FAILED = OUTCOMES = (
@@ -38,7 +38,7 @@ COMPLETED, PARTIAL, REJECTED, REFUSED, CANCELLED, FAILED = OUTCOMES = (
 video, or for want of room; given up by the client; ended by an error of this server, or without any chunk's answer."""
 
 
-class StandingGauge:
+class PersistentGauge:
     """A gauge that goes on saying what it was told last.
 
     Ray's own is gone from the endpoint two reports after it was set (20 s by default), as if its process had died.
@@ -54,12 +54,12 @@ class StandingGauge:
         self._values[frozenset((tags or {}).items())] = value
         self._gauge.set(value, tags=tags)
 
-    def tell_again(self) -> None:
+    def republish(self) -> None:
         for tags, value in list(self._values.items()):
             self._gauge.set(value, tags=dict(tags))
 
 
-_standing: weakref.WeakSet[StandingGauge] = weakref.WeakSet()
+_standing: weakref.WeakSet[PersistentGauge] = weakref.WeakSet()
 
 
 @cache
@@ -68,9 +68,9 @@ def _telling_again() -> threading.Thread:
 
     def tell_all() -> None:
         while True:
-            time.sleep(SECONDS_BETWEEN_TELLING)
+            time.sleep(REPUBLISH_SECONDS)
             for gauge in list(_standing):
-                gauge.tell_again()
+                gauge.republish()
 
     thread = threading.Thread(target=tell_all, name="gauges", daemon=True)
     thread.start()
@@ -88,7 +88,7 @@ class AnalysisMetrics:
             ("stage",),
         )
         self._num_under_way = 0
-        self._under_way = StandingGauge("longtake_analyses_under_way", "Analyses that were begun and have not ended.")
+        self._under_way = PersistentGauge("longtake_analyses_under_way", "Analyses that were begun and have not ended.")
         self._analyses = Counter("longtake_analyses_total", "Analyses that have ended.", ("outcome",))
         self._seconds = Histogram(
             "longtake_analysis_seconds", "From the call to the end of an analysis.", LONG_SECONDS, ("outcome",)
@@ -142,7 +142,7 @@ class AnalysisTally:
         try:
             yield
         except BaseException as error:
-            self.outcome, self.error_type = _outcome_of(error), "" if is_given_up(error) else error_type(error)
+            self.outcome, self.error_type = _outcome_of(error), "" if is_cancellation(error) else error_type(error)
             raise
         finally:
             metrics._moved(-1)
@@ -248,12 +248,12 @@ class FrameStoreMetrics:
     """Of the decoded frames that one Orchestrator replica has in the object store."""
 
     def __init__(self, in_flight_limit_bytes: int, kept_limit_bytes: int) -> None:
-        self._limit = StandingGauge(
+        self._limit = PersistentGauge(
             "longtake_frames_limit_bytes", "What decoded frames may take, by what for.", ("use",)
         )
         self._limit.set(in_flight_limit_bytes, tags={"use": "in_flight"})
         self._limit.set(kept_limit_bytes, tags={"use": "kept"})
-        self._bytes = StandingGauge("longtake_frames_bytes", "What decoded frames take, by what for.", ("use",))
+        self._bytes = PersistentGauge("longtake_frames_bytes", "What decoded frames take, by what for.", ("use",))
         self._hits = Counter("longtake_frame_cache_hits_total", "Chunks whose frames were kept from before.")
         self._misses = Counter("longtake_frame_cache_misses_total", "Chunks that had to be decoded.")
 
@@ -298,7 +298,7 @@ class DecoderMetrics:
         try:
             yield
         except Exception as error:
-            if not is_given_up(error):
+            if not is_cancellation(error):
                 self._failures.inc(tags={"type": error_type(error)})
             raise
 
@@ -318,7 +318,7 @@ def _add(counter: Counter, number: float, tags: dict[str, str] | None = None) ->
 
 
 def _outcome_of(error: BaseException) -> str:
-    if is_given_up(error):
+    if is_cancellation(error):
         return CANCELLED
     if isinstance(error, EngineBusy):
         return REFUSED

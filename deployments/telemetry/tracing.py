@@ -23,8 +23,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ray import serve
 from ray.serve.exceptions import RayServeException
 
-from deployments.serving.ray_errors import error_type, is_given_up
-from deployments.telemetry.logs import follow
+from deployments.logs import follow
+from deployments.serving.ray_errors import error_type, is_cancellation
 from pipeline.types import Trail
 
 AttributeValue = str | bool | int | float
@@ -80,7 +80,7 @@ def stage(
     try:
         yield work
     except BaseException as error:
-        if is_given_up(error):
+        if is_cancellation(error):
             work.set(given_up=True)
         else:
             work.fail(error_type(error))

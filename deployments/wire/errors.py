@@ -1,6 +1,5 @@
 """Every failure as `{"error": {"type", "message", "param"}}` with a status that fits."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +9,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
+from deployments.logs import logger
 from deployments.serving.ray_errors import INTERNAL_ERROR, own_error
 from pipeline import errors
-
-logger = logging.getLogger("ray.serve")
 
 STATUS: dict[type[errors.LongtakeError], int] = {
     errors.InvalidRequest: 400,

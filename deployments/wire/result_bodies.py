@@ -308,7 +308,7 @@ class AnalysisBody(Schema):
         described_plan = done.plan if include_video_metadata else None
         return cls(
             success=done.num_answered > 0,
-            model=model.told_name(token_sampling.adapter),
+            model=model.served_name(token_sampling.adapter),
             video_info=VideoInfoBody.of(done.plan.video),
             num_chunks=len(done.plan.chunks),
             chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],

@@ -9,58 +9,58 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding.frame_decoder import PLANNED, TORCHCODEC_CUDA, Brought, FrameDecoder
-from pipeline.decoding.planned_decoder import PlannedFrameDecoder
-from pipeline.decoding.pyav_decoder import PyavFrameDecoder
+from pipeline.decoding.chunk_decoder import PLANNED, TORCHCODEC_CUDA, BackendResult, DecodingBackend
+from pipeline.decoding.planned_decoder import PlannedDecoder
+from pipeline.decoding.pyav_decoder import PyavDecoder
 from pipeline.decoding.resizing import resize_frame
 from pipeline.types import Chunk
 from pipeline.video.video_files import VideoFile
 
-OpenVideo = Callable[[VideoFile], FrameDecoder]
+OpenVideo = Callable[[VideoFile], DecodingBackend]
 
 
-def _torchcodec(video: VideoFile, device: Literal["cpu", "cuda"] = "cpu") -> FrameDecoder:
+def _torchcodec(video: VideoFile, device: Literal["cpu", "cuda"] = "cpu") -> DecodingBackend:
     # Its import takes 5 s and 190 MB, most of it torch's compiler, and most videos never need it.
-    from pipeline.decoding.torchcodec_decoder import TorchcodecFrameDecoder  # noqa: PLC0415
+    from pipeline.decoding.torchcodec_decoder import TorchcodecDecoder  # noqa: PLC0415
 
-    return TorchcodecFrameDecoder(video, device)
+    return TorchcodecDecoder(video, device)
 
 
-def _opencv(video: VideoFile) -> FrameDecoder:
+def _opencv(video: VideoFile) -> DecodingBackend:
     # It brings an FFmpeg of its own, and so does decord: whoever does not ask for them is spared both.
-    from pipeline.decoding.opencv_decoder import OpencvFrameDecoder  # noqa: PLC0415
+    from pipeline.decoding.opencv_decoder import OpencvDecoder  # noqa: PLC0415
 
-    return OpencvFrameDecoder(video)
+    return OpencvDecoder(video)
 
 
-def _decord(video: VideoFile) -> FrameDecoder:
-    from pipeline.decoding.decord_decoder import DecordFrameDecoder  # noqa: PLC0415
+def _decord(video: VideoFile) -> DecodingBackend:
+    from pipeline.decoding.decord_decoder import DecordDecoder  # noqa: PLC0415
 
-    return DecordFrameDecoder(video)
+    return DecordDecoder(video)
 
 
 BACKENDS: Mapping[str, OpenVideo] = {
-    PLANNED: PlannedFrameDecoder,
+    PLANNED: PlannedDecoder,
     "torchcodec": _torchcodec,
     TORCHCODEC_CUDA: partial(_torchcodec, device="cuda"),
-    "pyav": PyavFrameDecoder,
+    "pyav": PyavDecoder,
     "opencv": _opencv,
     "decord": _decord,
 }
 
 
-class OwnBackends:
+class InProcessBackends:
     """Backends over one video, run in this process and kept open from chunk to chunk."""
 
     def __init__(self, video: VideoFile, backends: Mapping[str, OpenVideo] = BACKENDS) -> None:
         self._video = video
         self._backends = backends
-        self._open: dict[str, FrameDecoder] = {}
+        self._open: dict[str, DecodingBackend] = {}
 
     def new_frames(self, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         return np.empty(shape, np.uint8)
 
-    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> Brought:
+    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> BackendResult:
         decoder = self.opened(backend)
         came = []
         try:
@@ -70,9 +70,9 @@ class OwnBackends:
         except BaseException:
             self._open.pop(backend).close()
             raise
-        return Brought(came, is_damaged=False)
+        return BackendResult(came, is_damaged=False)
 
-    def opened(self, backend: str) -> FrameDecoder:
+    def opened(self, backend: str) -> DecodingBackend:
         """Raises DecodeFailed when the backend cannot open the video."""
         if backend not in self._open:
             self._open[backend] = self._backends[backend](self._video)

@@ -9,7 +9,7 @@ import decord
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
+from pipeline.decoding.chunk_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk
 from pipeline.video.sniffing import SNIFF_BYTES, Container, sniff_container
@@ -19,7 +19,7 @@ _CONTAINERS = (Container.ISO_BMFF, Container.MATROSKA)
 """In MPEG-TS it brings other frames than it says, in AVI with B-frames it knows no times."""
 
 
-class DecordFrameDecoder:
+class DecordDecoder:
     """One thread: with more, decord refuses packets of some files for good (EAGAIN).
 
     It aborts on some damaged files, and its FFmpeg of 2018 has no AV1.

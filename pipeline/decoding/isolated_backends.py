@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding.frame_decoder import TORCHCODEC_CUDA, Brought
+from pipeline.decoding.chunk_decoder import TORCHCODEC_CUDA, BackendResult
 from pipeline.errors import DecodeFailed
 from pipeline.isolation.process import GivenUp, IsolatedProcess, WorkCrashed, WorkLimits, WorkLost
 from pipeline.types import Chunk, VideoInfo
@@ -87,7 +87,7 @@ class IsolatedBackends:
         fcntl.fcntl(self._memory_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         return mapped_frames(self._memory_fd, shape)
 
-    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> Brought:
+    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> BackendResult:
         request = DecodeRequest(self._file, self._video.fingerprint, backend, chunk, rows, self._shape)
         call = partial(
             self._process.call,
@@ -100,12 +100,12 @@ class IsolatedBackends:
         )
         try:
             try:
-                brought: Brought = call()
+                result: BackendResult = call()
             except WorkCrashed:  # perhaps for a reason that is not the file's
-                brought = call()
+                result = call()
         except WorkLost as error:
             raise DecodeFailed(f"{backend} {error}") from error
-        return brought
+        return result
 
     def close(self) -> None:
         """The frames stay for as long as their arrays do."""

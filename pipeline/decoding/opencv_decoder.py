@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
+from pipeline.decoding.chunk_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk
 from pipeline.video.sniffing import SNIFF_BYTES, sniff_container
 from pipeline.video.video_files import VideoFile
 
 
-class OpencvFrameDecoder:
+class OpencvDecoder:
     """Grabs every frame up to the planned ones: its seeks lead to other frames, and cost more (12.2 s against 1.75).
 
     Given a path, it survives files over which it crashes when given their bytes; so what is no video is refused first.

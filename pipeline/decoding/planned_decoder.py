@@ -18,7 +18,7 @@ from pipeline.video.containers import opened_container, packets_of, translated_f
 from pipeline.video.video_files import VideoFile
 
 
-class PlannedFrameDecoder:
+class PlannedDecoder:
     """Feeds the decoder a chunk's packets, but for those that show a frame nobody asked for and that no other frame
     refers to. Whether every asked frame came is for its caller to see.
     """

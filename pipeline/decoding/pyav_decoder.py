@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from pipeline.decoding.chunk_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.decoding.deinterlacing import deinterlaced
-from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.decoding.rgb import RgbConverter
 from pipeline.errors import DecodeFailed, VideoError
 from pipeline.types import Chunk
@@ -29,7 +29,7 @@ _NEIGHBOUR_SECONDS = 0.5
 """Before an interlaced picture the one before it is to be found, from which it is deinterlaced."""
 
 
-class PyavFrameDecoder:
+class PyavDecoder:
     """Decodes from the key frame before a chunk to its last frame, and picks the planned ones by their times."""
 
     def __init__(self, video: VideoFile) -> None:

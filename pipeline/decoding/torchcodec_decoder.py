@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torchcodec.decoders import VideoDecoder
 
+from pipeline.decoding.chunk_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.decoding.ffmpeg_errors import let_torchcodec_speak
-from pipeline.decoding.frame_decoder import PTS_TOLERANCE_SECONDS
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk
 from pipeline.video.video_files import VideoFile
@@ -22,7 +22,7 @@ BLOCK_BYTES = 64 * 1024**2
 _ERRORS = (RuntimeError, ValueError, IndexError)
 
 
-class TorchcodecFrameDecoder:
+class TorchcodecDecoder:
     """torchcodec in exact mode: its scan finds every frame's time, so that an index means what the plan means by it.
 
     `approximate` is neither faster nor right: it shows other frames in videos of variable frame rate.

@@ -43,6 +43,7 @@ class _Cut:
 
     duration_seconds: float
     fps: float
+    """Frames sampled per second at most; `planned_fps` where the video has as many."""
     max_frames: int
     height_px: int
     width_px: int
@@ -65,8 +66,8 @@ def plan_chunks(
     Raises InvalidRequest when the range is empty, or when not even a pair of frames fits.
     """
     start, stop = _range(video, request)
-    asked_fps = _asked_fps(video, request, stop - start)
-    cut = _cut(video, request, budget, asked_fps, stop - start)
+    requested_fps = _requested_fps(video, request, stop - start)
+    cut = _cut(video, request, budget, requested_fps, stop - start)
     key_seconds = pts_seconds[packet_index.key_frames] if packet_index else np.empty(0)
     spans = _spans(start, stop, cut, request, pts_seconds, key_seconds, max_chunks)
     chunks = tuple(_chunk(i, span, video, pts_seconds, request, cut, packet_index) for i, span in enumerate(spans))
@@ -76,9 +77,9 @@ def plan_chunks(
         start_seconds=start,
         stop_seconds=stop,
         chunk_duration_seconds=cut.duration_seconds,
-        requested_fps=asked_fps,
+        requested_fps=requested_fps,
         planned_fps=min(cut.fps, video.fps),
-        notices=tuple(_notices(video, request, asked_fps, cut, stop - start)),
+        notices=tuple(_notices(video, request, requested_fps, cut, stop - start)),
     )
 
 
@@ -96,7 +97,7 @@ def _range(video: VideoInfo, request: ChunkingRequest) -> tuple[float, float]:
     return start, stop
 
 
-def _asked_fps(video: VideoInfo, request: ChunkingRequest, range_seconds: float) -> float:
+def _requested_fps(video: VideoInfo, request: ChunkingRequest, range_seconds: float) -> float:
     sampling = request.frame_sampling
     if sampling.nframes is not None:
         return sampling.nframes / min(request.chunk_duration_seconds, range_seconds)
@@ -104,28 +105,27 @@ def _asked_fps(video: VideoInfo, request: ChunkingRequest, range_seconds: float)
 
 
 def _cut(
-    video: VideoInfo, request: ChunkingRequest, budget: TokenBudget, asked_fps: float, range_seconds: float
+    video: VideoInfo, request: ChunkingRequest, budget: TokenBudget, requested_fps: float, range_seconds: float
 ) -> _Cut:
     sampling = request.frame_sampling
-    fps, duration = asked_fps, request.chunk_duration_seconds
-    # Frames that the video does not have fill no budget; but an average tells nothing about a part.
-    real_fps = fps if video.is_variable_frame_rate else min(fps, video.fps)
+    # A video has no more frames than its own rate says; but an average says nothing about a part.
+    most_fps = requested_fps if video.is_variable_frame_rate else min(requested_fps, video.fps)
+    duration = request.chunk_duration_seconds
     seconds = min(duration, range_seconds)
     if sampling.takes_all:
-        wanted = ceil_even(_most_frames(real_fps, seconds))
+        needed_frames = ceil_even(_most_frames(most_fps, seconds))
     else:
-        wanted = max(sampling.min_frames, floor_even(math.ceil(real_fps * seconds)))
-    max_frames = _frames_that_fit(min(wanted, sampling.max_frames_per_chunk), video, sampling, budget)
-    if wanted > max_frames and sampling.nframes is None:
+        needed_frames = max(sampling.min_frames, floor_even(math.ceil(most_fps * seconds)))
+    max_frames = _frames_that_fit(min(needed_frames, sampling.max_frames_per_chunk), video, sampling, budget)
+    if needed_frames > max_frames and sampling.nframes is None:
         shortest = min(duration, max(SHORTEST_CHUNK_SECONDS, 2 * request.chunk_overlap_seconds))
-        duration = min(duration, max(shortest, max_frames / real_fps))
+        duration = min(duration, max(shortest, max_frames / most_fps))
     seconds = min(duration, range_seconds)
     if sampling.takes_all:
-        still_wanted = _most_frames(real_fps, seconds)
+        needed_frames = _most_frames(most_fps, seconds)
     else:
-        still_wanted = floor_even(int(real_fps * seconds + COUNT_ROUNDING))
-    if still_wanted > max_frames:
-        fps = max_frames / seconds
+        needed_frames = floor_even(int(most_fps * seconds + COUNT_ROUNDING))
+    fps = max_frames / seconds if needed_frames > max_frames else requested_fps
     height, width = _size(video, sampling, max_frames)
     return _Cut(duration, fps, max_frames, height, width)
 
@@ -258,7 +258,7 @@ def _num_frames(available: int, seconds: float, sampling: FrameSampling, cut: _C
 
 
 def _notices(
-    video: VideoInfo, request: ChunkingRequest, asked_fps: float, cut: _Cut, range_seconds: float
+    video: VideoInfo, request: ChunkingRequest, requested_fps: float, cut: _Cut, range_seconds: float
 ) -> Iterator[str]:
     nframes = request.frame_sampling.nframes
     if video.hdr_transfer:
@@ -268,8 +268,8 @@ def _notices(
         )
     if video.is_interlaced:
         yield "The video is interlaced: its frames are deinterlaced, but for chunks of which a notice says otherwise."
-    if asked_fps > video.fps and cut.fps >= asked_fps:
-        asked = f"fps is {asked_fps:g}" if nframes is None else f"nframes is {nframes}"
+    if requested_fps > video.fps and cut.fps >= requested_fps:
+        asked = f"fps is {requested_fps:g}" if nframes is None else f"nframes is {nframes}"
         if video.is_variable_frame_rate:
             yield f"{asked}, and the video itself has {video.fps:g} frames per second on average: none was taken twice."
         else:
@@ -281,8 +281,8 @@ def _notices(
             f"Chunks of {request.chunk_duration_seconds:g} s did not fit {cut.max_frames} frames, the most that one "
             f"engine request takes here; they were cut to {cut.duration_seconds:g} s."
         )
-    if cut.fps < asked_fps:
+    if cut.fps < requested_fps:
         yield (
-            f"{asked_fps:g} frames per second did not fit the frame or token budget even in chunks of "
+            f"{requested_fps:g} frames per second did not fit the frame or token budget even in chunks of "
             f"{cut.duration_seconds:g} s; {cut.fps:g} were looked at."
         )

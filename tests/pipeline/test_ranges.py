@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.errors import SourceUnavailable
 from pipeline.isolation.process import IsolatedProcess

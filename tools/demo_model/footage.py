@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from deployments.model_choice import DEMO_DEFAULTS
 from pipeline.config import DecodingSettings
-from pipeline.decoding.backends import OwnBackends
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.backends import InProcessBackends
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.patches import pair_seconds
 from pipeline.planning.visual_tokens import TEMPORAL_PATCH, smart_resize
 from pipeline.types import Chunk
@@ -88,7 +88,7 @@ def make_reel(seed: int) -> Reel:
     crf = int(rng.integers(*CRF_RANGES[encoder]))
     with TemporaryDirectory() as scratch:
         path = write_film(film, Path(scratch, "film.mp4"), fps=REEL_FPS, encoder=encoder, options={"crf": str(crf)})
-        with closing(OwnBackends(path)) as backends:
+        with closing(InProcessBackends(path)) as backends:
             frames = ChunkDecoder(backends, DecodingSettings().backend_order).decode(_whole(film)).frames
     _, model_height, model_width, _ = frames.shape
     return Reel(

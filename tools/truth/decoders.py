@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from deployments.config import AppSettings
 from deployments.model_choice import DEMO_DEFAULTS, DEMO_MODEL, choose_model
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.backends import OwnBackends
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.backends import InProcessBackends
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.patches import prepared_chunk
 from pipeline.planning.chunking import plan_chunks
 from pipeline.planning.visual_tokens import DEFAULT_MIN_FRAMES, DEFAULT_TOTAL_PIXELS, MAX_FRAMES
@@ -56,7 +56,7 @@ async def told_by_each_decoder(clips: Iterable[Clip], folder: Path) -> list[Told
 async def told_by(engine: Engine, backend: str, clip: Clip, folder: Path) -> Told:
     """What `engine` says of `clip`, as one chunk that `backend` alone decodes."""
     path = clip.written(folder)
-    with closing(OwnBackends(path)) as backends:
+    with closing(InProcessBackends(path)) as backends:
         frames = ChunkDecoder(backends, [backend]).decode(only_chunk(path))
     async for piece in engine.generate(Prompt(LIST_PROMPT), GREEDY, prepared_chunk(frames, path.name)):
         if isinstance(piece, Generation):

@@ -45,13 +45,13 @@ BREAKS = (
     ),
     Break(
         "frames of a chunk reversed",
-        "pipeline/decoding/frame_decoder.py",
+        "pipeline/decoding/chunk_decoder.py",
         "frames=frames if not len(missing) else frames[decoded],",
         "frames=(frames if not len(missing) else frames[decoded])[::-1].copy(),",
     ),
     Break(
         "times one chunk late",
-        "pipeline/decoding/frame_decoder.py",
+        "pipeline/decoding/chunk_decoder.py",
         "pts_seconds=np.maximum(chunk.pts_seconds[decoded], chunk.start_seconds),",
         "pts_seconds=chunk.pts_seconds[decoded] + chunk.stop_seconds - chunk.start_seconds,",
     ),

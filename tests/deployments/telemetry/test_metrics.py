@@ -37,7 +37,7 @@ def run(metrics: AnalysisMetrics, *events: AnalysisEvent | BaseException) -> Non
         for event in events:
             if isinstance(event, BaseException):
                 raise event
-            tally.saw(event)
+            tally.count(event)
 
 
 def outcomes(kept: FakeMetrics) -> dict[str, float]:

@@ -17,11 +17,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from deployments.api.request_spans import RequestSpans, begun_trail
+from deployments.api.request_spans import RequestSpans, begin_trail
+from deployments.logs import current_trail, follow
 from deployments.telemetry import tracing
-from deployments.telemetry.logs import current_trail, follow
+from deployments.telemetry.analysis_monitor import AnalysisMonitor
 from deployments.telemetry.tracing import stage
-from deployments.telemetry.watching import AnalysisWatch
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, ChunkDone, PlanReady
 from pipeline.errors import EngineFailed, SourceNotFound
 from pipeline.types import NO_TRAIL, Trail
@@ -195,7 +195,7 @@ async def test_an_analysis_is_a_span_and_two_lines(
 ) -> None:
     analysis = Analysis(*WHOLE)
     with caplog.at_level(logging.INFO):
-        events = [event async for event in AnalysisWatch().over(job(Trail("analysis-1")), analysis)]
+        events = [event async for event in AnalysisMonitor().over(job(Trail("analysis-1")), analysis)]
     assert events == list(WHOLE)
     span = exported(collector)["analysis"]
     assert analysis.job and analysis.job.trail.traceparent
@@ -210,7 +210,7 @@ async def test_an_analysis_is_a_span_and_two_lines(
 
 
 async def test_all_is_counted_when_the_answer_comes(collector: Collector, kept: FakeMetrics) -> None:
-    async with aclosing(AnalysisWatch().over(job(), Analysis(*WHOLE))) as events:
+    async with aclosing(AnalysisMonitor().over(job(), Analysis(*WHOLE))) as events:
         async for event in events:
             if isinstance(event, AnalysisDone):
                 break
@@ -220,7 +220,7 @@ async def test_all_is_counted_when_the_answer_comes(collector: Collector, kept: 
 
 async def test_a_client_that_leaves(collector: Collector, kept: FakeMetrics) -> None:
     analysis = Analysis(*WHOLE)
-    async with aclosing(AnalysisWatch().over(job(), analysis)) as events:
+    async with aclosing(AnalysisMonitor().over(job(), analysis)) as events:
         assert isinstance(await anext(events), PlanReady)
     assert analysis.is_closed
     assert kept.value("longtake_analyses_total", outcome="cancelled") == 1
@@ -243,7 +243,7 @@ async def test_an_analysis_without_an_answer(
     kept: FakeMetrics,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    watched: AsyncIterator[AnalysisEvent] = AnalysisWatch().over(job(), Analysis(PlanReady(PLAN), *events))
+    watched: AsyncIterator[AnalysisEvent] = AnalysisMonitor().over(job(), Analysis(PlanReady(PLAN), *events))
     with caplog.at_level(logging.INFO):
         try:
             async for _ in watched:
@@ -290,7 +290,7 @@ def client() -> Iterator[TestClient]:
 
     @app.get("/v1/analyses/{analysis_id}")
     async def analysis(analysis_id: str) -> dict[str, Any]:
-        return vars(begun_trail(NO_TRAIL))
+        return vars(begin_trail(NO_TRAIL))
 
     @app.get("/v1/broken")
     async def broken() -> None:
@@ -321,7 +321,7 @@ def test_a_request_goes_on_with_the_clients_trace(client: TestClient, collector:
 
 
 def test_an_analysis_that_has_a_name_keeps_it() -> None:
-    assert begun_trail(Trail("analysis-1", traceparent=INCOMING)) == Trail("analysis-1", traceparent=INCOMING)
+    assert begin_trail(Trail("analysis-1", traceparent=INCOMING)) == Trail("analysis-1", traceparent=INCOMING)
 
 
 @pytest.mark.parametrize(

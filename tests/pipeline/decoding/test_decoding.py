@@ -21,8 +21,8 @@ from torchvision.transforms.functional import resize
 
 from pipeline.config import DecodingSettings, VideoLimits
 from pipeline.decoding import isolated_backends
-from pipeline.decoding.backends import BACKENDS, OwnBackends
-from pipeline.decoding.frame_decoder import TORCHCODEC_CUDA, Brought, ChunkDecoder, FrameDecoder
+from pipeline.decoding.backends import BACKENDS, InProcessBackends
+from pipeline.decoding.chunk_decoder import TORCHCODEC_CUDA, BackendResult, ChunkDecoder, DecodingBackend
 from pipeline.decoding.isolated_backends import DecodeRequest, IsolatedBackends, decode_limits, decoding_process
 from pipeline.decoding.resizing import resize_frame
 from pipeline.decoding.worker import DecodeWorker
@@ -69,7 +69,7 @@ def planned(path: Path, seconds: float = 1.5, overlap: float = 0.3, sampling: Fr
 
 
 def decoded(path: Path, chunks: tuple[Chunk, ...], *order: str) -> list[DecodedFrames]:
-    with closing(OwnBackends(path)) as backends:
+    with closing(InProcessBackends(path)) as backends:
         decoder = ChunkDecoder(backends, order or ORDER)
         return [decoder.decode(chunk) for chunk in chunks]
 
@@ -215,7 +215,7 @@ def test_a_failed_backend_is_opened_again_for_the_next_chunk(clips: ClipFolder) 
     path = clips.path("h264")
     chunk, good = planned(path).chunks[:2]
     wrong = replace(chunk, pts_seconds=chunk.pts_seconds + 0.02)
-    with closing(OwnBackends(path)) as backends:
+    with closing(InProcessBackends(path)) as backends:
         decoder = ChunkDecoder(backends, ORDER)
         with pytest.raises(DecodeFailed):
             decoder.decode(wrong)
@@ -249,7 +249,7 @@ class FakeDecoder:
     def __init__(self, grey: int, brings: Sequence[int]) -> None:
         self.grey, self.brings, self.is_open = grey, brings, False
 
-    def open_video(self, video: VideoFile) -> FrameDecoder:
+    def open_video(self, video: VideoFile) -> DecodingBackend:
         self.num_opened += 1
         self.is_open = True
         return self
@@ -264,7 +264,9 @@ class FakeDecoder:
 
 
 def decoded_by(fakes: dict[str, FakeDecoder], chunk: Chunk) -> DecodedFrames:
-    with closing(OwnBackends(Path("unused"), {name: fake.open_video for name, fake in fakes.items()})) as backends:
+    with closing(
+        InProcessBackends(Path("unused"), {name: fake.open_video for name, fake in fakes.items()})
+    ) as backends:
         decoder = ChunkDecoder(backends, tuple(fakes))
         decoder.decode(chunk)
         return decoder.decode(chunk)
@@ -405,7 +407,7 @@ def test_damage_that_shows_is_told(process: IsolatedProcess, clips: ClipFolder, 
 class BreakingWorker(DecodeWorker):
     """Breaks in a way of each backend's own, and counts how often in a file."""
 
-    def __call__(self, request: DecodeRequest, memory_fd: int | None, ask: Ask) -> Brought:
+    def __call__(self, request: DecodeRequest, memory_fd: int | None, ask: Ask) -> BackendResult:
         with Path(os.environ["BREAKS"]).open("a") as breaks:
             breaks.write(f"{request.backend}\n")
         if request.backend == "planned":

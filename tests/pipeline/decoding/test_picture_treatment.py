@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.config import VideoLimits
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.deinterlacing import TimedPicture, deinterlaced
-from pipeline.decoding.frame_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decode_limits, decoding_process
 from pipeline.decoding.tone_mapping import tone_mapped
 from pipeline.isolation.process import IsolatedProcess

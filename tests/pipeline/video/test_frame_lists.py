@@ -19,8 +19,8 @@ from qwen_vl_utils import vision_process as qwen
 
 from pipeline.answers.coverage import frames_looked_at
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.backends import OwnBackends
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.backends import InProcessBackends
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.errors import InvalidRequest, LongtakeError, UnreadableVideo, UnsupportedMedia, VideoTooLong
 from pipeline.planning.chunking import plan_chunks
 from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
@@ -61,7 +61,7 @@ def plan_of(video: ProbedVideo, sampling: FrameSampling = ALL, seconds: float = 
 
 
 def decoded(path: Path, plan: ChunkPlan) -> list[DecodedFrames]:
-    with closing(OwnBackends(path)) as backends:
+    with closing(InProcessBackends(path)) as backends:
         return [ChunkDecoder(backends, ORDER).decode(chunk) for chunk in plan.chunks]
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pipeline.config import DecodingSettings, VideoLimits
-from pipeline.decoding.frame_decoder import ChunkDecoder
+from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.isolation.process import IsolatedProcess
 from pipeline.planning.chunking import plan_chunks

@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from deployments.telemetry.logs import logger
+from deployments.logs import logger
 from deployments.telemetry.metrics import FAILED, AnalysisMetrics, AnalysisTally
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, PlanReady
 
 
-class AnalysisWatch:
+class AnalysisMonitor:
     """Of one Orchestrator replica."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class AnalysisWatch:
                 with tally.counting():
                     async with aclosing(analyze(replace(job, trail=analysis.trail))) as events:
                         async for event in events:
-                            tally.saw(event)
+                            tally.count(event)
                             if isinstance(event, AnalysisDone):
                                 done = event
                                 break

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DecodeFailed
-from pipeline.types import Chunk, DecodedFrames, DecodeReport, PictureTreatment
+from pipeline.types import NO_TREATMENT, Chunk, DecodedFrames, DecodeReport
 
 PTS_TOLERANCE_SECONDS = 1e-3
 """A frame further than this from its planned time is another frame. Matroska's clock ticks every millisecond."""
@@ -20,12 +20,12 @@ PTS_TOLERANCE_SECONDS = 1e-3
 PLANNED = "planned"
 """The backend that decodes by a chunk's packet runs."""
 TORCHCODEC_CUDA = "torchcodec_cuda"
-"""The backend that decodes on a GPU, where FrameDecoder is given one."""
+"""The backend that decodes on a GPU, where DecodingBackend is given one."""
 TREATING = frozenset({"pyav"})
 """The backends that do what a chunk's `treatment` asks for."""
 
 
-class FrameDecoder(Protocol):
+class DecodingBackend(Protocol):
     """One open video. Used by one thread at a time."""
 
     def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -39,7 +39,7 @@ class FrameDecoder(Protocol):
 
 
 @dataclass(frozen=True)
-class Brought:
+class BackendResult:
     """What one backend made of a chunk."""
 
     positions: list[int]
@@ -55,7 +55,7 @@ class Backends(Protocol):
         """Memory that `decode` can write to."""
         ...
 
-    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> Brought:
+    def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> BackendResult:
         """Writes the chunk's frames (T,) into `rows` (T,) of `frames`.
 
         Raises DecodeFailed when the backend brings nothing, with a text that names it.
@@ -67,7 +67,7 @@ class ChunkDecoder:
     """Decodes chunks of one video.
 
     Backends are tried in order. The next one is asked for the frames that are still missing when one fails or leaves
-    some out; the result says which brought frames, and why it was not the first alone.
+    some out; the result says which delivered frames, and why the first was not enough.
     """
 
     def __init__(self, backends: Backends, order: Sequence[str]) -> None:
@@ -84,14 +84,14 @@ class ChunkDecoder:
         is_damaged = False
         for backend in self._order_for(chunk):
             try:
-                brought = self._backends.decode(backend, _part(chunk, missing), frames, missing)
+                result = self._backends.decode(backend, _part(chunk, missing), frames, missing)
             except DecodeFailed as error:
                 reasons.append(error.message)
                 continue
-            if brought.positions:
+            if result.positions:
                 used.append(backend)
-                is_damaged |= brought.is_damaged
-                missing = np.delete(missing, brought.positions)
+                is_damaged |= result.is_damaged
+                missing = np.delete(missing, result.positions)
             if not len(missing):
                 break
             reasons.append(f"{backend} left out {len(missing)} frames")
@@ -110,7 +110,7 @@ class ChunkDecoder:
                 backend=" and ".join(used),
                 fallback_reason="; ".join(reasons) or None,
                 is_damaged=is_damaged,
-                untreated=PictureTreatment() if TREATING.intersection(self._order) else chunk.treatment,
+                untreated=NO_TREATMENT if TREATING.intersection(self._order) else chunk.treatment,
                 decode_seconds=time.perf_counter() - started,
             ),
         )

@@ -1,0 +1,95 @@
+"""Answers about chunks and about the whole video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from pipeline.types.frames import DecodeReport
+from pipeline.types.texts import Generation
+
+
+@dataclass(frozen=True)
+class ChunkText:
+    """What the engine wrote about a chunk, and how its frames were had."""
+
+    generation: Generation
+    decode: DecodeReport
+
+
+@dataclass(frozen=True)
+class ChunkFailure:
+    """Why a chunk has no answer, in words for the client."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ChunkAnswer:
+    """What came of one chunk: a text, or a failure."""
+
+    chunk_index: int
+    start_seconds: float
+    stop_seconds: float
+    processing_seconds: float
+    """From the moment the chunk was let into the window to its answer, retries included."""
+    attempts: int
+    text: ChunkText | None
+    failure: ChunkFailure | None
+    is_reused: bool = False
+    """Whether it was given to another analysis that asked the same, and cost nothing now."""
+
+    def reused(self) -> ChunkAnswer:
+        """As the answer of another analysis."""
+        if self.text is None:
+            return replace(self, is_reused=True, processing_seconds=0.0)
+        text = ChunkText(
+            replace(self.text.generation, inference_seconds=0.0), replace(self.text.decode, decode_seconds=0.0)
+        )
+        return replace(self, is_reused=True, processing_seconds=0.0, text=text)
+
+    @property
+    def queue_seconds(self) -> float:
+        """Time in which the chunk was neither decoded nor inferred: waiting for a replica, moving, lost attempts."""
+        if self.text is None:
+            return 0.0
+        busy_seconds = self.text.decode.decode_seconds + self.text.generation.inference_seconds
+        return max(0.0, self.processing_seconds - busy_seconds)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was said about a part of the video, on its way to be merged."""
+
+    start_seconds: float
+    stop_seconds: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A time that the answer gives."""
+
+    text: str
+    """As it stands in the answer."""
+    seconds: float
+    chunk_index: int | None
+    """The chunk whose answer supports it; None where none does."""
+
+    @property
+    def is_supported(self) -> bool:
+        return self.chunk_index is not None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was really looked at."""
+
+    requested_fps: float
+    effective_fps: float
+    """Frames looked at per second of the chunks that were answered; 0 when none was."""
+    frames_used: int
+    uncovered: tuple[tuple[float, float], ...]
+    """Parts of the asked range that no answered chunk covers."""
+    failed_chunks: tuple[int, ...]
+    notices: tuple[str, ...] = field(default=())
