@@ -87,11 +87,11 @@ class LeasedAnalyses:
         if not leases:
             self._renewed_at = time.monotonic()
             return
-        asked_at = time.monotonic()
-        is_due = asked_at - self._renewed_at > self._settings.lease_seconds / RENEWALS_PER_LEASE
+        checked_at = time.monotonic()
+        is_due = checked_at - self._renewed_at > self._settings.lease_seconds / RENEWALS_PER_LEASE
         held = await (self._store.leases.renew(leases) if is_due else self._store.leases.held(leases))
         if is_due:
-            self._renewed_at = asked_at
+            self._renewed_at = checked_at
         await self._stop([lease for lease in leases if lease not in held])
 
     async def _claim(self) -> None:

@@ -62,10 +62,10 @@ class Analyses:
             query = query.where(ANALYSES.c.status == status)
         with self._database.reading() as connection:
             if after is not None:
-                asked_at = connection.scalar(sa.select(ANALYSES.c.created_at).where(ANALYSES.c.id == after))
-                if asked_at is None:
+                created_at = connection.scalar(sa.select(ANALYSES.c.created_at).where(ANALYSES.c.id == after))
+                if created_at is None:
                     raise not_found(after, param="after")
-                query = query.where(sa.tuple_(ANALYSES.c.created_at, ANALYSES.c.id) < sa.tuple_(asked_at, after))
+                query = query.where(sa.tuple_(ANALYSES.c.created_at, ANALYSES.c.id) < sa.tuple_(created_at, after))
             rows = connection.execute(query).all()
         return AnalysisPage(tuple(record_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
 

@@ -27,7 +27,7 @@ class EventKind(StrEnum):
     CHUNK = "chunk"
     PROGRESS = "progress"
     TEXT = "text"
-    """The next piece of the answer's text."""
+    """The next piece of the text of the answer."""
     RESULT = "result"
     FAILED = "failed"
     CANCELLED = "cancelled"

@@ -138,6 +138,19 @@ def test_an_upload_is_kept_until_it_ends(
     assert list(uploads.iterdir()) == []
 
 
+@pytest.mark.parametrize(("keep_days", "expires_days"), [(1, 7), (30, 30)])
+def test_an_upload_outlives_every_result(
+    app: FastAPI, service: Service, uploads: Path, keep_days: int, expires_days: int
+) -> None:
+    store_settings = service.settings.store.model_copy(update={"keep_results_seconds": keep_days * 24 * 3600.0})
+    settings = service.settings.model_copy(update={"store": store_settings})
+    app.dependency_overrides[_service] = lambda: replace(service, settings=settings)
+    response = TestClient(app).post(STORED, data={"prompt": "What?"}, files={"video": ("cat.mp4", VIDEO_BYTES)})
+    assert response.status_code == 202
+    (folder,) = uploads.iterdir()
+    assert service.uploads.get(folder.name).expires_at == pytest.approx(time.time() + expires_days * 24 * 3600, abs=60)
+
+
 def test_an_upload_of_a_refused_request_is_deleted(client: TestClient, uploads: Path) -> None:
     response = client.post(STORED, data={"prompt": " "}, files={"video": ("cat.mp4", VIDEO_BYTES)})
     assert response.status_code == 400
