@@ -60,11 +60,12 @@ bench-gpu: setup  ## measure the graph on a GPU, with Qwen3-VL-8B's shapes
 train-demo-model: setup  ## train the embedded model; goes on where it was stopped (hours on a CPU, minutes on a GPU)
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tools.demo_model.training
 
-check: setup  ## lint, formatting, types and the rules of import
+check: setup  ## lint, formatting, types, the rules of import, and that names, tests and texts are in order
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tools.house
 
 format: setup  ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix

@@ -30,7 +30,7 @@ from pipeline.planning.visual_tokens import (
     DEFAULT_TOTAL_PIXELS,
 )
 from pipeline.sources import VideoLibrary
-from pipeline.types import ChunkingRequest, FrameSampling, HttpVideo, S3Video, TokenBudget, VideoSource
+from pipeline.types import ChunkingRequest, FrameSampling, HttpUrl, HttpVideo, S3Video, TokenBudget, VideoSource
 from pipeline.video.isolated_probing import IsolatedProbe
 
 Protocol = Literal["HTTP", "S3"]
@@ -84,7 +84,7 @@ def first_chunk(path: Path, protocol: Protocol) -> FirstChunk:
 
 
 def _source(protocol: Protocol, origin: str, name: str) -> VideoSource:
-    return HttpVideo(f"{origin}/films/{name}") if protocol == "HTTP" else S3Video("films", name)
+    return HttpVideo(HttpUrl.parse(f"{origin}/films/{name}")) if protocol == "HTTP" else S3Video("films", name)
 
 
 def _decode_first(

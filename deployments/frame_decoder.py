@@ -15,7 +15,7 @@ from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.decoding.isolated_backends import IsolatedBackends, decoding_process
 from pipeline.decoding.patches import prepared_chunk
 from pipeline.errors import ServiceError
-from pipeline.isolation.process import GivenUp
+from pipeline.isolation.process import Cancellation
 from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
 
@@ -46,12 +46,12 @@ class FrameDecoder:
         Raises DecodeFailed when no frame can be had, SourceError when the video is gone or is another one by now.
         Cancelled, it ends within a moment: FFmpeg cannot be asked to stop, but its process can be killed.
         """
-        given_up = GivenUp()
-        work = self._thread.submit(self._decode, source, video, chunk, given_up, trail)
+        cancellation = Cancellation()
+        work = self._thread.submit(self._decode, source, video, chunk, cancellation, trail)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
-            self._process.give_up(given_up)
+            self._process.cancel(cancellation)
             raise
 
     def close(self) -> None:
@@ -66,14 +66,14 @@ class FrameDecoder:
             logger.exception("no process to decode in yet")
 
     def _decode(
-        self, source: VideoSource, video: VideoInfo, chunk: Chunk, given_up: GivenUp, trail: Trail
+        self, source: VideoSource, video: VideoInfo, chunk: Chunk, cancellation: Cancellation, trail: Trail
     ) -> PreparedChunk:
         try:
             with (
                 stage("decode", trail) as decoding,  # here and not where it is asked for: it may have to wait
                 self._metrics.decoding(),
                 self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
-                closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, given_up)) as backends,
+                closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, cancellation)) as backends,
             ):
                 decoded = ChunkDecoder(backends, self._order).decode(chunk)
                 self._metrics.decoded(decoded.report)

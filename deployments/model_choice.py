@@ -188,11 +188,11 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
         # vLLM's own default, which this rests on: a second question finds the chunk's tokens there.
         "enable_prefix_caching": True,
-        # Who asked first goes first, and merges go before new chunks (pipeline.planning.scheduling.engine_priority).
+        # Who asked first goes first, and merges go before new chunks (pipeline.analysis.AnalysisJob.turn).
         "scheduling_policy": "priority",
         # Without it a model that is not sure of itself writes blanks for ever.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-        # The processor is passed by (engine_inputs.py), and so is its cache, which two processes would mirror.
+        # The processor is passed by (deployments/engine/inputs.py), and so is its cache, which two processes would mirror.
         "mm_processor_cache_gb": 0,
     }
     if on_gpu:

@@ -1,4 +1,4 @@
-"""One analysis: what is asked for, what happens on the way, what comes out."""
+"""One analysis: its job, its events and its result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.types import (
 )
 
 TURN_SECONDS = 2.0
-"""By so much later than its analysis each further chunk of it is taken to have been asked for."""
+"""Virtual delay that each further chunk adds to its analysis's arrival time, from which priorities follow."""
 _PRIORITIES_PER_SECOND = 1000
 
 
@@ -36,7 +36,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class AnalysisJob:
-    """A question about a video, checked and with every default filled in."""
+    """A question about a video, validated and with all defaults filled in."""
 
     source: VideoSource
     prompt: Prompt
@@ -50,69 +50,68 @@ class AnalysisJob:
     asked_at: float
     """Unix time."""
     asks_for_times: bool = False
-    """Whether each chunk's prompt asks for times in the form in which the merge is to cite them."""
+    """Whether each chunk's prompt asks for times in the form that the merge cites."""
     cache_salt: str | None = None
-    """Frames and tokens kept of other questions are shared only with those of the same salt."""
+    """Cached frames and tokens are shared only with requests of the same salt."""
     trail: Trail = NO_TRAIL
     lease: Lease | None = None
     """The lease under which a stored analysis runs; `None` for requests that are not stored."""
 
     def turn(self, chunk_index: int = 0) -> Turn:
-        """The engine's turn for that chunk, or for a merge.
+        """The engine's turn for a chunk, or for a merge.
 
-        A merge goes as the first chunk does, before whatever came later. A short analysis goes before the later chunks
-        of a long one that came first, and cannot keep them waiting for ever: theirs is a fixed time, and those that
-        come are later each.
+        A merge has the priority of the first chunk. A short analysis runs before the later chunks of a longer one that
+        arrived earlier, and cannot starve them: their times are fixed, and later arrivals have later times.
         """
         asked_at = self.asked_at + chunk_index * TURN_SECONDS
         return Turn(round(asked_at * _PRIORITIES_PER_SECOND), self.cache_salt)
 
     def is_answered_by_chunks(self, num_chunks: int) -> bool:
-        """Whether what the chunks say is the answer, and is not merged into one."""
+        """Whether the chunk answers are the result, without a merge."""
         return num_chunks == 1 or not self.aggregate
 
     def sampling_of_chunks(self, num_chunks: int) -> TokenSampling:
-        """How the chunk answers are written."""
+        """Token sampling of the chunk answers."""
         return self.token_sampling if self.is_answered_by_chunks(num_chunks) else self.chunk_token_sampling
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What a plan asks of each stage."""
+    """The work that a plan gives each stage."""
 
     num_chunks: int
     source_megapixels: float
-    """Of all pictures that the video shows in the chunks: what decoders have to do with."""
+    """Of all pictures that the video shows in the chunks, sampled or not."""
     visual_tokens: int
     prompt_tokens: int
-    """At most, frames included; of the chunks, not of merges."""
+    """Upper bound over the chunks, frames included; merges not counted."""
     frame_bytes: int
     is_merged: bool
 
 
 @dataclass(frozen=True)
 class ExpectedSeconds:
-    """How long a plan should take. None: nothing like it was measured."""
+    """How long a plan should take. A figure is None if nothing comparable was measured."""
 
     whole: float | None
-    """From request to answer, on a server with nothing else to do."""
+    """From request to answer on an idle server."""
     decoding: float | None
-    """Summed over the chunks, which overlap."""
+    """Sum over the chunks, which run in parallel."""
     inference: float | None
-    """The same."""
+    """Sum over the chunks, which run in parallel."""
     merging: float | None
-    """0 where nothing is to be merged."""
+    """0 without a merge."""
     basis: str
-    """What was measured, or why there is no figure; in words for the client."""
+    """The measurement behind the figures, or why there are none, in words for the client."""
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What an analysis would look at and cost, without running it."""
+    """The frames and the cost of an analysis that has not run."""
 
     plan: ChunkPlan
     coverage: Coverage
-    """Where every chunk is answered."""
+    """The coverage if every chunk is answered."""
     work: Workload
     expected: ExpectedSeconds
 
@@ -126,7 +125,7 @@ class PlanReady:
 class ChunkDone:
     answer: ChunkAnswer
     is_recalled: bool = False
-    """Whether an earlier run of the same analysis was given the answer, and has told of it."""
+    """Whether an earlier run of the same analysis got the answer and already reported it."""
 
 
 @dataclass(frozen=True)
@@ -149,17 +148,17 @@ class AnalysisDone:
     chunk_answers: tuple[ChunkAnswer, ...]
     """In order of time."""
     answer: str | None
-    """None when no chunk was answered, when merging was not asked for, or when it failed."""
+    """None if no chunk was answered, the request asked for no merge, or the merge failed."""
     answer_error: str | None
-    """Why there is no answer although one was asked for."""
+    """Why a requested answer is missing."""
     finish_reason: str
     tokens: tuple[WrittenToken, ...] | None
-    """Of the answer, where they were asked for."""
+    """Tokens of the answer, if the request asks for log probabilities."""
     coverage: Coverage
     usage: TokenUsage
     merge_levels: int
     merge_seconds: float
-    """From the last chunk's answer to the merged one; 0 where nothing was merged."""
+    """From the last chunk's answer to the merged one; 0 without a merge."""
     total_seconds: float
     citations: tuple[Citation, ...] = ()
     """Every time that the answer gives."""

@@ -1,4 +1,4 @@
-"""Settings of the stages. A misspelt key is an error at start, never a default that silently wins."""
+"""Settings of the stages. A misspelt key is an error at startup, never a default that silently wins."""
 
 from __future__ import annotations
 
@@ -14,83 +14,84 @@ WEEK_SECONDS = 7 * 24 * 3600.0
 
 
 class Settings(BaseModel):
-    """Base of every settings class: unknown keys are refused, values never change."""
+    """Base of every settings class: rejects unknown keys, and is immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SourceSettings(Settings):
-    """Where videos may come from, and how much of this machine they may take."""
+    """Allowed sources of videos, and limits on the disk, memory and time they take."""
 
     media_roots: tuple[Path, ...] = ()
-    """Folders below which `video_path` may point. Empty: no server path is readable."""
+    """Folders that `video_path` may point into. If empty, no server path is readable."""
     upload_store: str = Field(default=str(Path(tempfile.gettempdir()) / "longtake" / "uploads"))
-    """Where uploads are kept: a folder, or `s3://bucket/prefix`. On several nodes it must be shared by all of them."""
+    """Where uploads are stored: a folder, or `s3://bucket/prefix`. Several nodes must share it."""
     max_stored_bytes: int = Field(default=200 * 1024**3, gt=0)
-    """Of all uploads together, resumable ones that are not finished included. One more is refused with 413."""
+    """Limit on all uploads together, unfinished resumable ones included. A further upload gets status 413."""
     keep_uploads_seconds: int | None = Field(default=None, ge=60)
-    """Uploads are deleted so long after they came. None: when their client deletes them."""
+    """Age at which uploads are deleted. `None` keeps them until their client deletes them."""
     cache_dir: Path = Path(tempfile.gettempdir()) / "longtake" / "sources"
-    """Node-local folder for what was read of remote videos, shared by all processes of a node."""
+    """Node-local folder for bytes of remote videos, shared by all processes of a node."""
     cache_bytes: int = Field(default=50 * 1024**3, gt=0)
-    """What is not in use is removed, oldest first, above this size."""
+    """Above this size, files that are not in use are evicted, least recently opened first."""
     max_video_bytes: int = Field(default=20 * 1024**3, gt=0)
     max_data_url_bytes: int = Field(default=64 * 1024**2, gt=0)
-    """Of the decoded bytes. A `data:` URL stands in memory whole, so larger videos are uploaded instead."""
+    """Limit on the decoded bytes. A `data:` URL is held in memory as a whole, so larger videos must be uploaded."""
     allow_private_addresses: bool = False
-    """Whether http(s) URLs may lead to loopback, private or link-local addresses."""
+    """Whether http(s) URLs may resolve to loopback, private or link-local addresses."""
     connect_timeout_seconds: float = Field(default=5.0, gt=0)
     read_timeout_seconds: float = Field(default=30.0, gt=0)
     download_timeout_seconds: float = Field(default=3600.0, gt=0)
     max_redirects: int = Field(default=3, ge=0)
     s3_endpoint_url: str | None = None
-    """None: what boto3 finds in its own configuration. Credentials always come from there."""
+    """`None` uses boto3's own configuration. Credentials always come from there."""
     s3_region: str | None = None
 
 
 class VideoLimits(Settings):
-    """What a video may be. Checked on metadata, before a picture is decoded."""
+    """Limits on a video. Checked on its metadata, before a picture is decoded."""
 
     allowed_codecs: frozenset[str] = frozenset(
         {"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores", "png"}
     )
     max_duration_seconds: float = Field(default=24 * 3600, gt=0)
     max_frame_pixels: int = Field(default=64_000_000, gt=0)
-    """Of the source's pictures: decoding one costs this much memory several times over."""
+    """Limit on the source's pictures: decoding one takes several times this much memory."""
     max_total_frames: int = Field(default=24 * 3600 * 120, gt=0)
 
 
 class DecodingSettings(Settings):
-    """How frames are had."""
+    """How frames are decoded."""
 
     backend_order: tuple[Literal["planned", "torchcodec", "torchcodec_cuda", "pyav", "opencv", "decord"], ...] = Field(
         default=("planned", "torchcodec", "pyav"), min_length=1
     )
-    """The first is asked first; each next one for the frames that the ones before it could not bring."""
+    """Decoding backends in order. Each next one decodes the frames that the earlier ones could not."""
 
 
 class StoreSettings(Settings):
-    """Where analyses are stored, how long they are kept, and how they are run."""
+    """Where stored analyses live, how long they are kept, and how they run."""
 
     url: SecretStr | None = None
-    """A PostgreSQL database, `postgresql://user:password@host/name`. None: SQLite, in a file below `data_dir`."""
+    """A PostgreSQL database, `postgresql://user:password@host/name`. `None` uses SQLite, in a file below `data_dir`."""
     data_dir: Path = Path("~/.local/share/longtake")
-    """A folder on a disk of this node; with more than one node, the store has to be PostgreSQL."""
+    """A folder on a local disk. Several nodes need PostgreSQL instead."""
     keep_results_seconds: float = Field(default=WEEK_SECONDS, gt=0)
-    """An analysis is deleted so long after its end, with its chunk answers. One that no runner claims within this time
+    """How long a finished analysis and its chunk answers are kept. An analysis that no runner picks up in this time
     fails."""
     lease_seconds: float = Field(default=15.0, ge=1)
-    """So long after a runner was last heard of, another takes its analyses over. Nodes' clocks must agree better."""
+    """How long after a runner's last heartbeat another runner takes over its analyses. Nodes' clocks must differ by
+    less."""
     max_running: int = Field(default=8, ge=1)
-    """Stored analyses that one replica of AnalysisRunner runs at once; more wait for their turn."""
+    """Stored analyses that one AnalysisRunner replica runs concurrently; the others wait in the queue."""
     max_queued: int = Field(default=10_000, ge=1)
-    """That wait for their turn; one more is refused with 429."""
+    """Analyses that may wait in the queue; a further one gets status 429."""
     max_attempts: int = Field(default=5, ge=1)
-    """An analysis has failed that was begun so many times in a row and got no further."""
+    """Starts in a row without progress after which an analysis has failed."""
     webhook_secret: SecretStr | None = None
-    """`whsec_` and 24 to 64 bytes in base64: webhooks are signed by it, and refused where there is none."""
+    """Signs webhooks: `whsec_` and 24 to 64 bytes in base64. Without it, requests with a webhook are rejected."""
     webhook_attempts: int = Field(default=8, ge=1)
-    """After pauses that grow from 5 s to 10 hours."""
+    """Deliveries to try, after pauses that grow from 5 s to 10 hours."""
 
     @property
     def keep_request_uploads_seconds(self) -> float:

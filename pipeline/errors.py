@@ -4,31 +4,31 @@ LongtakeError
 ├── InvalidRequest              a parameter is wrong, or two of them contradict each other
 │   ├── UnknownModel            the named model is not the one being served
 │   ├── AnalysisNotFound        there is no stored analysis with this id, or no longer
-│   └── IdempotencyConflict     an Idempotency-Key stands for another request already
-├── SourceError                 the bytes of the video cannot be had
+│   └── IdempotencyConflict     an Idempotency-Key was already used for another request
+├── SourceError                 the bytes of the video are not available
 │   ├── SourceNotFound          no such file, object, upload or host
 │   ├── SourceForbidden         the operator's settings do not allow this place
 │   ├── SourceTooLarge          more bytes than the operator allows
 │   ├── UploadStoreFull         no room for this upload within the operator's quota
-│   ├── UploadConflict          a resumable upload is not where the client takes it to be, or is being written to
+│   ├── UploadConflict          a resumable upload has another offset than the client sent, or is being written to
 │   ├── SourceUnavailable       the origin failed or did not answer in time
-│   └── SourceChanged           the bytes are no longer those that were planned
-├── VideoError                  the bytes are there and are not a video that can be used
+│   └── SourceChanged           the bytes are no longer those of the plan
+├── VideoError                  the bytes are not a usable video
 │   ├── UnsupportedMedia        not a video, or a container or codec that is not allowed
 │   ├── UnreadableVideo         a video that is damaged, truncated or empty
 │   ├── VideoTooLong            longer, or with more pixels, than the operator allows
 │   └── DecodeFailed            the frames of one chunk could not be decoded
 └── ServiceError                Longtake's own side failed
     ├── EngineFailed            the engine refused or lost this generation
-    ├── EngineDied              the engine's process is gone; its replica must be replaced
-    ├── EngineBusy              as much is waiting as the operator allows; the client may come again
+    ├── EngineDied              the engine's process ended; its replica must be replaced
+    ├── EngineBusy              the queue is as long as the operator allows; the client may retry
     ├── ReplicaLost             a replica died and the retries are used up
-    ├── DeadlineExceeded        the work did not finish in the time it was given
-    ├── StoreFailed             the database of analyses failed or does not answer
-    └── LeaseLost               a stored analysis is no longer this runner's to run
+    ├── DeadlineExceeded        the work did not finish in time
+    ├── StoreFailed             the database of analyses failed or does not respond
+    └── LeaseLost               another runner has taken over the stored analysis
 
-A message says what was got, what is allowed and what to do. `param` names the request field at fault. Messages
-reach the client as they stand, so they carry no host path, address, secret or traceback.
+A message says what the server got, what it allows and what to do. `param` names the request field at fault. Messages
+reach the client unchanged, so they carry no host path, address, secret or traceback.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LongtakeError(Exception):
 
     @classmethod
     def type_name(cls) -> str:
-        """The class, as clients see it: `SourceNotFound` is `source_not_found`."""
+        """The class name as clients see it: `SourceNotFound` is `source_not_found`."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
 

@@ -130,6 +130,13 @@ CLIPS = {
     "slow": Clip("slow.mp4", X264, "h264", 30, fps=0.5),
 }  # fmt: skip
 
+WITHOUT_INDEX = {
+    *("ts", "late_ts", "mpeg2"),  # containers that do not seek to a packet
+    *("mpeg4", "mpeg4_b", "mjpeg"),  # packets without presentation times
+    *("edit_list", "vp8"),  # packets that are not shown
+    *("prores", "ten_bit", "odd_size"),  # pixels of other formats
+}
+
 
 PQ, HLG = "smpte2084", "arib-std-b67"
 
@@ -273,6 +280,15 @@ def number_of(picture: NDArray[np.uint8], quarter_turns: int = 0) -> int:
 
     assert {cell: bit(cell) for cell in CORNERS} == CORNERS, "the picture is not the right way up"
     return sum(bit(cell) << place for place, cell in enumerate(BIT_CELLS))
+
+
+def zeroed(path: Path, target: Path, first: float, last: float) -> Path:
+    """A copy with a part of its bytes zeroed."""
+    content = bytearray(path.read_bytes())
+    start, stop = int(len(content) * first), int(len(content) * last)
+    content[start:stop] = bytes(stop - start)
+    target.write_bytes(content)
+    return target
 
 
 def real_clip(name: str) -> Path:

@@ -11,7 +11,8 @@ from starlette.datastructures import UploadFile
 
 from deployments.api.documentation import json_or_form_body
 from deployments.api.options import AnalysisOptions
-from deployments.api.service import Service, ServiceDependency, VideoInput
+from deployments.api.requested_video import FormFile, RequestedVideo, requested_video
+from deployments.api.service import Service, ServiceDependency
 from deployments.api.stored import (
     MAX_METADATA,
     AnalysisToStore,
@@ -99,7 +100,7 @@ async def create_analysis(
 
 
 async def _store(
-    request: AnalysisRequest, video: VideoInput, idempotency_key: str | None, service: Service
+    request: AnalysisRequest, video: RequestedVideo, idempotency_key: str | None, service: Service
 ) -> JSONResponse:
     if request.stream:
         raise InvalidRequest(
@@ -109,7 +110,7 @@ async def _store(
     return await store_analysis(to_store(request, video, service), idempotency_key, service)
 
 
-def to_store(request: AnalysisRequest, video: VideoInput, service: Service) -> AnalysisToStore:
+def to_store(request: AnalysisRequest, video: RequestedVideo, service: Service) -> AnalysisToStore:
     fields = request.model_dump(mode="json")
     return AnalysisToStore(
         video=video,
@@ -136,17 +137,17 @@ def _check_waits(request: AnalysisRequest, idempotency_key: str | None) -> None:
 
 async def read_request(
     http_request: Request, fields: type[RequestT], settings: SourceSettings, resources: AsyncExitStack
-) -> tuple[RequestT, VideoInput]:
+) -> tuple[RequestT, RequestedVideo]:
     """The request, which has these fields, and its video; an uploaded file stays open as long as `resources`.
 
     Raises InvalidRequest, SourceTooLarge.
     """
     if not is_multipart(http_request):
         request = _validated(fields, await read_json(http_request, settings))
-        return request, only_video(request, None)
+        return request, video_of(request)
     form = await resources.enter_async_context(read_form(http_request, settings))
     request = _validated(fields, {name: value for name, value in form.items() if isinstance(value, str)})
-    return request, only_video(request, uploaded_file(form))
+    return request, video_of(request, uploaded_file(form))
 
 
 def _validated(fields: type[RequestT], values: dict[str, Any]) -> RequestT:
@@ -156,21 +157,15 @@ def _validated(fields: type[RequestT], values: dict[str, Any]) -> RequestT:
         raise invalid_request(error, allowed=sorted(fields.model_fields)) from None
 
 
-def only_video(request: VideoRequest, upload: UploadFile | None) -> VideoInput:
-    """The one way in which the video is given. Raises InvalidRequest for more."""
-    video = VideoInput(
+def video_of(request: VideoRequest, upload: UploadFile | None = None) -> RequestedVideo:
+    """The one video that the request names, or that its form holds. Raises InvalidRequest."""
+    return requested_video(
         url=request.video_url,
         path=request.video_path,
         file_id=request.file_id,
-        upload=(upload.file, upload.filename or "upload") if upload else None,
+        upload=FormFile(upload.file, upload.filename or "upload") if upload else None,
         sample_fps=request.sample_fps,
     )
-    if video.num_given > 1:
-        raise InvalidRequest(
-            "More than one video is given; give one of video_url, video_path, file_id and an uploaded file.",
-            param="video_url",
-        )
-    return video
 
 
 async def _stream(

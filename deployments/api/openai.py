@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from deployments.api.documentation import json_body
 from deployments.api.openai_messages import TAGS, Message, prompt_of, video_of
 from deployments.api.options import AnalysisOptions
-from deployments.api.service import Service, ServiceDependency, VideoInput
+from deployments.api.requested_video import RequestedVideo, at_sample_fps
+from deployments.api.service import Service, ServiceDependency
 from deployments.logs import logger
 from deployments.wire.errors import error_body, error_response, invalid_request, plain_error
 from deployments.wire.event_stream import event, event_stream
@@ -24,6 +25,7 @@ from pipeline import errors
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, AnswerDelta
 from pipeline.answers.prompting import clock
 from pipeline.errors import InvalidRequest
+from pipeline.types import LocalVideo
 from pipeline.video.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS
 
 
@@ -315,20 +317,17 @@ def _validated(fields: dict[str, Any]) -> ChatCompletionRequest:
     return request
 
 
-def _video(request: ChatCompletionRequest) -> VideoInput:
-    video = video_of(request.messages)
-    if (video is None) == (request.video_path is None):
-        raise InvalidRequest(
-            f"messages hold {'no' if video is None else 'a'} video and video_path is "
-            f"{'not ' * (request.video_path is None)}given; give one video, as a video_url part, a file part, "
-            "its frames as image_url parts, or video_path.",
-            param="messages",
-        )
-    return VideoInput(
-        url=video.url if video else None,
-        path=request.video_path,
-        file_id=video.file_id if video else None,
-        sample_fps=request.sample_fps or request.media_io_kwargs.video.fps,
+def _video(request: ChatCompletionRequest) -> RequestedVideo:
+    video, path = video_of(request.messages), request.video_path
+    sample_fps = request.sample_fps or request.media_io_kwargs.video.fps
+    if video is not None and path is None:
+        return at_sample_fps(video, sample_fps)
+    if video is None and path is not None:
+        return at_sample_fps(LocalVideo(path), sample_fps)
+    raise InvalidRequest(
+        f"messages hold {'no' if video is None else 'a'} video and video_path is {'not ' * (path is None)}given; "
+        "give one video, as a video_url part, a file part, its frames as image_url parts, or video_path.",
+        param="messages",
     )
 
 

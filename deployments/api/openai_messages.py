@@ -1,14 +1,15 @@
 """The messages of OpenAI's chat: which video they hold, and what is asked about it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from deployments.api.requested_video import RequestedVideo
 from pipeline.answers.prompting import checked_prompt, follow_up
 from pipeline.errors import InvalidRequest
-from pipeline.types import Exchange, Prompt
+from pipeline.sources import parse_video_url
+from pipeline.types import Exchange, Prompt, StoredVideo
 
 _IMAGE_PREFIXES = ("data:image/jpeg;base64,", "data:image/jpg;base64,", "data:image/png;base64,")
 
@@ -103,14 +104,6 @@ TAGS = frozenset({"system", "developer", "user", "assistant", "text", "video_url
 Message = Annotated[SystemMessage | UserMessage | AssistantMessage, Field(discriminator="role")]
 
 
-@dataclass(frozen=True)
-class MessageVideo:
-    """Exactly one of the two is set."""
-
-    url: str | None = None
-    file_id: str | None = None
-
-
 def prompt_of(messages: Sequence[Message]) -> Prompt:
     """The question of the last user message, behind the conversation before it. Raises InvalidRequest."""
     system = "\n".join(_text(message) for message in messages if isinstance(message, SystemMessage))
@@ -128,7 +121,7 @@ def prompt_of(messages: Sequence[Message]) -> Prompt:
     return Prompt(follow_up(question, exchanges), system or None)
 
 
-def video_of(messages: Sequence[Message]) -> MessageVideo | None:
+def video_of(messages: Sequence[Message]) -> RequestedVideo | None:
     """The one video that user messages hold; the same one may stand in several. Raises InvalidRequest for more."""
     videos = {
         video: None for message in messages if isinstance(message, UserMessage) for video in _message_videos(message)
@@ -170,33 +163,37 @@ def _text(message: SystemMessage | UserMessage | AssistantMessage) -> str:
     return "\n".join(part.text for part in message.content or () if isinstance(part, TextPart))
 
 
-def _message_videos(message: UserMessage) -> list[MessageVideo]:
-    videos: list[MessageVideo] = []
+def _message_videos(message: UserMessage) -> list[RequestedVideo]:
+    videos: list[RequestedVideo] = []
     images: list[str] = []
     for part in message.content:
         match part:
             case VideoUrlPart():
-                videos.append(MessageVideo(url=part.video_url.url))
+                videos.append(parse_video_url(part.video_url.url))
             case FilePart():
                 videos.append(_file_video(part.file))
             case ImageUrlPart():
                 images.append(_image(part.image_url.url))
     if images:
-        videos.append(MessageVideo(url="data:video/jpeg;base64," + ",".join(images)))
+        videos.append(parse_video_url("data:video/jpeg;base64," + ",".join(images)))
     return videos
 
 
-def _file_video(file: FileReference) -> MessageVideo:
-    if (file.file_id is None) == (file.file_data is None):
-        raise InvalidRequest(
-            "A file part holds file_id, an upload to /v1/files, or file_data, a data URL; give one of them.",
-            param="messages",
-        )
-    if file.file_data is not None and not file.file_data.startswith("data:"):
-        raise InvalidRequest(
-            "file_data is no data URL; send data:video/mp4;base64,… or upload the file to /v1/files.", param="messages"
-        )
-    return MessageVideo(url=file.file_data, file_id=file.file_id)
+def _file_video(file: FileReference) -> RequestedVideo:
+    match (file.file_id, file.file_data):
+        case (str(file_id), None):
+            return StoredVideo(file_id)
+        case (None, str(url)) if url.startswith("data:"):
+            return parse_video_url(url)
+        case (None, str()):
+            raise InvalidRequest(
+                "file_data is no data URL; send data:video/mp4;base64,… or upload the file to /v1/files.",
+                param="messages",
+            )
+    raise InvalidRequest(
+        "A file part holds file_id, an upload to /v1/files, or file_data, a data URL; give one of them.",
+        param="messages",
+    )
 
 
 def _image(url: str) -> str:

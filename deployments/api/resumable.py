@@ -82,7 +82,7 @@ class UploadBody(BaseModel):
             bytes=upload.length_bytes,
             offset=upload.offset_bytes,
             created_at=upload.created_at,
-            expires_at=upload.given_up_at,
+            expires_at=upload.abandoned_at,
             filename=upload.file_name,
             purpose=upload.purpose,
             status="completed" if upload.file else "pending",
@@ -206,8 +206,8 @@ async def _whole(function: Callable[[], Result]) -> Result:
 
 def _progress(upload: ResumableUpload) -> dict[str, str]:
     headers = {"Upload-Offset": str(upload.offset_bytes)}
-    if upload.given_up_at is not None:
-        headers["Upload-Expires"] = formatdate(upload.given_up_at, usegmt=True)
+    if upload.abandoned_at is not None:
+        headers["Upload-Expires"] = formatdate(upload.abandoned_at, usegmt=True)
     if upload.file is not None:
         headers[FILE_ID_HEADER] = upload.file_id
     return headers

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deployments.api.documentation import json_body
-from deployments.api.native import AnalysisRequest, only_video, to_store
+from deployments.api.native import AnalysisRequest, to_store, video_of
 from deployments.api.runpod_jobs import health_body, job_body, job_state, stream_items
 from deployments.api.service import Service, ServiceDependency
 from deployments.api.stored import keep_analysis
@@ -149,7 +149,7 @@ async def _begin(http_request: Request, service: Service) -> AnalysisRecord:
     if request.stream:
         raise InvalidRequest("stream is given; leave it out, and ask /stream/{id} for what came.", param="stream")
     service.model.adapter(request.model)  # before an upload is kept
-    return await keep_analysis(to_store(request, only_video(request, None), service), None, service)
+    return await keep_analysis(to_store(request, video_of(request), service), None, service)
 
 
 async def _job(job_id: str, service: Service) -> dict[str, Any]:

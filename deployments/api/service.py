@@ -2,21 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Annotated, BinaryIO, Protocol
 
 from fastapi import Depends
 from ray import serve
 
 from deployments.api.event_feeds import EventFeeds
+from deployments.api.requested_video import FormFile, FrameList, RequestedVideo
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from deployments.serving.calls import deadline
 from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
-from pipeline.errors import InvalidRequest, LongtakeError
+from pipeline.errors import LongtakeError
 from pipeline.sources import (
     REQUEST_PURPOSE,
     DataUrl,
@@ -25,11 +25,10 @@ from pipeline.sources import (
     UploadStore,
     decode_data_url,
     decode_frame_list,
-    parse_video_url,
 )
 from pipeline.store import AsyncAnalysisStore
-from pipeline.types import LocalVideo, StoredVideo, VideoSource
-from pipeline.video.frame_lists import DEFAULT_SAMPLE_FPS, frame_list_video
+from pipeline.types import StoredVideo, VideoSource
+from pipeline.video.frame_lists import frame_list_video
 
 BLOCK_BYTES = 1024**2
 READY_TIMEOUT_SECONDS = 20.0
@@ -48,23 +47,6 @@ class OrchestratorClient(Protocol):
 
 
 @dataclass(frozen=True)
-class VideoInput:
-    """The ways in which a client may name its video. Exactly one of the first four is set."""
-
-    url: str | None = None
-    path: str | None = None
-    file_id: str | None = None
-    upload: tuple[BinaryIO, str] | None = None
-    """The bytes and the name that the client gave them."""
-    sample_fps: float | None = None
-    """At how many per second the images were taken, where `url` is a list of them."""
-
-    @property
-    def num_given(self) -> int:
-        return sum(way is not None for way in (self.url, self.path, self.file_id, self.upload))
-
-
-@dataclass(frozen=True)
 class Service:
     """One per Ingress replica."""
 
@@ -79,8 +61,8 @@ class Service:
     """Says that a stored analysis waits; returns at once."""
 
     @asynccontextmanager
-    async def source(self, video: VideoInput) -> AsyncIterator[VideoSource]:
-        """The video as the stages know it. What came with the request itself is kept as long as the block runs.
+    async def source(self, video: RequestedVideo) -> AsyncIterator[VideoSource]:
+        """The video as the stages know it. A video inside the request is stored for as long as the block runs.
 
         Raises InvalidRequest and SourceError.
         """
@@ -91,10 +73,19 @@ class Service:
             if owned_file_id:
                 await asyncio.to_thread(self.uploads.delete, owned_file_id)
 
-    async def kept_source(self, video: VideoInput) -> tuple[VideoSource, str | None]:
-        """The same, and the upload that was made of what came with the request: the caller's to delete, in the end."""
-        temporary = await self._stored(video)
-        return temporary or _named_source(video), temporary.file_id if temporary else None
+    async def kept_source(self, video: RequestedVideo) -> tuple[VideoSource, str | None]:
+        """The same, and the id of the upload that now holds a video inside the request: the caller deletes it."""
+        match video:
+            case FormFile(file, name):
+                stored = await self._store(_blocks(file), name)
+            case DataUrl():
+                stored = await self._store([await asyncio.to_thread(self._decoded, video)], "data-url")
+            case FrameList():
+                content = await asyncio.to_thread(self._frame_list_file, video)
+                stored = replace(await self._store([content], "data-url"), is_frame_list=True)
+            case source:
+                return source, None
+        return stored, stored.file_id
 
     async def keep_upload(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
         """Keeps an upload, block by block."""
@@ -107,52 +98,28 @@ class Service:
         async with deadline(READY_TIMEOUT_SECONDS, "A test generation"):
             await self.orchestrator.check_ready()
 
-    async def _stored(self, video: VideoInput) -> StoredVideo | None:
-        parsed = parse_video_url(video.url) if video.url is not None else None
-        is_frame_list = isinstance(parsed, DataUrl) and parsed.is_frame_list
-        if video.sample_fps is not None and not is_frame_list:
-            raise InvalidRequest(
-                "sample_fps, or vLLM's media_io_kwargs.video.fps, is the rate at which the images of a "
-                "data:video/jpeg;base64 list were taken, and the video is none; leave it out. fps and nframes say how "
-                "many frames are looked at.",
-                param="sample_fps",
-            )
-        expires_at = int(time.time() + self.settings.store.keep_request_uploads_seconds)
-        save = partial(self.uploads.save, purpose=REQUEST_PURPOSE, expires_at=expires_at)
-        if video.upload is not None:
-            content, name = video.upload
-            file = await asyncio.to_thread(save, _blocks(content), file_name=name)
-        elif isinstance(parsed, DataUrl):
-            decoded = await asyncio.to_thread(self._content, parsed, video.sample_fps or DEFAULT_SAMPLE_FPS)
-            file = await asyncio.to_thread(save, [decoded], file_name="data-url")
-        else:
-            return None
-        return StoredVideo(file.file_id, is_frame_list=is_frame_list)
+    async def _store(self, blocks: Iterable[bytes], file_name: str) -> StoredVideo:
+        file = await asyncio.to_thread(
+            self.uploads.save,
+            blocks,
+            file_name=file_name,
+            purpose=REQUEST_PURPOSE,
+            expires_at=int(time.time() + self.settings.store.keep_request_uploads_seconds),
+        )
+        return StoredVideo(file.file_id)
 
-    def _content(self, url: DataUrl, sample_fps: float) -> bytes:
-        max_bytes = self.settings.sources.max_data_url_bytes
-        if not url.is_frame_list:
-            return decode_data_url(url.url, max_bytes)
-        images = decode_frame_list(url.url, max_bytes)
+    def _decoded(self, url: DataUrl) -> bytes:
+        return decode_data_url(url.url, self.settings.sources.max_data_url_bytes)
+
+    def _frame_list_file(self, frame_list: FrameList) -> bytes:
+        images = decode_frame_list(frame_list.url.url, self.settings.sources.max_data_url_bytes)
         try:
-            return frame_list_video(images, sample_fps=sample_fps, max_frames=self.settings.limits.max_total_frames)
+            return frame_list_video(
+                images, sample_fps=frame_list.sample_fps, max_frames=self.settings.limits.max_total_frames
+            )
         except LongtakeError as error:
             error.param = "video_url"
             raise
-
-
-def _named_source(video: VideoInput) -> VideoSource:
-    if video.path is not None:
-        return LocalVideo(video.path)
-    if video.file_id is not None:
-        return StoredVideo(video.file_id)
-    if video.url is not None:
-        parsed = parse_video_url(video.url)
-        assert not isinstance(parsed, DataUrl), "stored before"
-        return parsed
-    raise InvalidRequest(
-        "No video is given; give one of video_url, video_path and file_id, or upload a file.", param="video_url"
-    )
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

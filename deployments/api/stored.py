@@ -12,7 +12,8 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency, VideoInput
+from deployments.api.requested_video import FormFile, RequestedVideo, public_name
+from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency
 from deployments.logs import current_trail
 from deployments.wire.event_stream import event_stream
 from deployments.wire.request_bodies import from_form
@@ -27,7 +28,7 @@ from deployments.wire.stored_events import event_data
 from pipeline.analysis import AnalysisJob
 from pipeline.config import StoreSettings
 from pipeline.errors import InvalidRequest
-from pipeline.sources import DataUrl, check_http_url, delete_if_present, parse_video_url, public_name
+from pipeline.sources import delete_if_present
 from pipeline.store import (
     AnalysisAbout,
     AnalysisRecord,
@@ -37,7 +38,7 @@ from pipeline.store import (
     NewAnalysis,
     StoredJob,
 )
-from pipeline.types import HttpVideo, Trail, VideoSource
+from pipeline.types import HttpUrl, StoredVideo, Trail, VideoSource
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 MAX_KEY_CHARACTERS = 255
@@ -71,7 +72,7 @@ WebhookBody = Annotated[WebhookFields, BeforeValidator(from_form)]
 class AnalysisToStore:
     """A request with `wait=false`."""
 
-    video: VideoInput
+    video: RequestedVideo
     job: Callable[[VideoSource], AnalysisJob]
     """Raises InvalidRequest."""
     prompt: str
@@ -101,8 +102,9 @@ async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, ser
             undo.push_async_callback(asyncio.to_thread, delete_if_present, service.uploads, owned_file_id)
         # Its run goes on below this request's span, in whichever process and after however many restarts.
         job = replace(asked.job(source), trail=Trail(traceparent=current_trail().traceparent))
+        file_id = asked.video.file_id if isinstance(asked.video, StoredVideo) else None
         new = NewAnalysis(
-            about=AnalysisAbout(asked.prompt, _shown(asked.video), asked.video.file_id, tuple(asked.metadata.items())),
+            about=AnalysisAbout(asked.prompt, public_name(asked.video), file_id, tuple(asked.metadata.items())),
             model=service.model.served_name(job.token_sampling.adapter),
             job=StoredJob(job, asked.include_video_metadata),
             owned_file_id=owned_file_id,
@@ -199,7 +201,7 @@ def _check_webhook(url: str, settings: StoreSettings) -> None:
             f"The webhook's URL has {len(url)} characters; at most {MAX_URL_CHARACTERS} are allowed.", param="webhook"
         )
     try:
-        check_http_url(url)
+        HttpUrl.parse(url)
     except InvalidRequest as error:
         raise InvalidRequest(f"webhook.url: {error.message}", param="webhook") from None
 
@@ -213,10 +215,9 @@ async def _idempotency(asked: AnalysisToStore, key: str | None) -> IdempotencyKe
             param="Idempotency-Key",
         )
     digest = hashlib.sha256(json.dumps(asked.fields, sort_keys=True).encode())
-    if asked.video.upload is not None:
-        file, name = asked.video.upload
-        digest.update(name.encode(errors="surrogateescape"))
-        digest.update(await asyncio.to_thread(_digest, file))
+    if isinstance(asked.video, FormFile):
+        digest.update(asked.video.name.encode(errors="surrogateescape"))
+        digest.update(await asyncio.to_thread(_digest, asked.video.content))
     return IdempotencyKey(key, digest.hexdigest(), IDEMPOTENCY_SECONDS)
 
 
@@ -226,18 +227,3 @@ def _digest(file: BinaryIO) -> bytes:
         digest.update(block)
     file.seek(0)
     return digest.digest()
-
-
-def _shown(video: VideoInput) -> str:
-    """What may be shown of it: a query often holds a signature."""
-    if video.upload is not None:
-        return video.upload[1]
-    if video.url is None:
-        return video.path or video.file_id or ""
-    parsed = parse_video_url(video.url)
-    match parsed:
-        case HttpVideo(url):
-            return public_name(url)
-        case DataUrl():
-            return "a list of images" if parsed.is_frame_list else "a data: URL"
-    return video.url

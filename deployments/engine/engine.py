@@ -1,4 +1,4 @@
-"""vLLM's AsyncLLM running Qwen3-VL. With engine_inputs.py and engine_adapters.py all that imports vLLM."""
+"""vLLM's AsyncLLM running Qwen3-VL. Only this room imports vLLM."""
 
 import re
 import time

@@ -1,8 +1,8 @@
 """What vLLM is given: token ids and, for a chunk, its patches, in vLLM's own types and without its pixel processing.
 
 vLLM's own way from frames to this costs 169 ms of CPU for 200 frames of 448x256, in the process that feeds the GPU;
-this one next to nothing. That both give the same is tested against the installed vLLM (tests/deployments/
-test_engine_inputs.py): its types are not a public interface.
+this one next to nothing. Its types are not a public interface, so tests/deployments/engine/test_inputs.py compares both
+ways on the installed vLLM.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pipeline.errors import LongtakeError, SourceForbidden
 from pipeline.sources import PostFailed, post
 from pipeline.store import AsyncAnalysisStore, DueWebhook
 from pipeline.threads import Threads
+from pipeline.types import HttpUrl
 
 PAUSE_SECONDS = 1.0
 AT_ONCE = 4
@@ -76,8 +77,9 @@ class WebhookSender:
         }
         body = json.dumps(content, ensure_ascii=False).encode()
         headers = signed_headers(secret.get_secret_value(), due.analysis_id, sent_at, body)
+        url = HttpUrl.parse(due.url)
         status = await self._threads.run(
-            post, due.url, headers, body, self._settings.sources, timeout_seconds=TIMEOUT_SECONDS
+            post, url, headers, body, self._settings.sources, timeout_seconds=TIMEOUT_SECONDS
         )
         if status != _GONE and not 200 <= status < 300:
             raise PostFailed(f"answered {status}")

@@ -150,7 +150,7 @@ class AnalysisTally:
             metrics._analyses.inc(tags=tags)
             metrics._seconds.observe(self.seconds, tags=tags)
 
-    def saw(self, event: AnalysisEvent) -> None:
+    def count(self, event: AnalysisEvent) -> None:
         match event:
             case ChunkDone(answer, is_recalled):
                 if not is_recalled:  # else it was counted when it was given
@@ -161,21 +161,21 @@ class AnalysisTally:
             case Progress(merging=True):
                 self._merge_started = self.seconds
             case AnswerDelta():
-                self._saw_token()
+                self._count_first_token()
             case AnalysisDone():
-                self._saw_end(event)
+                self._count_end(event)
             case _:
                 pass
 
-    def _saw_token(self) -> None:
+    def _count_first_token(self) -> None:
         if not self._has_token:
             self._metrics._first_token_seconds.observe(self.seconds)
         self._has_token = True
 
-    def _saw_end(self, done: AnalysisDone) -> None:
+    def _count_end(self, done: AnalysisDone) -> None:
         metrics = self._metrics
         if done.answer:
-            self._saw_token()
+            self._count_first_token()
         if self._merge_started is not None:
             merge_seconds = self.seconds - self._merge_started
             metrics._merge_seconds.observe(merge_seconds)

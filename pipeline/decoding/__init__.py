@@ -1,4 +1,4 @@
-"""From a chunk of the plan to its frames: one protocol, a file per backend.
+"""Decode a planned chunk into frames: one protocol, and a module per backend.
 
-Nothing is imported here: who only starts the process that decodes need not wait 6 s for torchcodec.
+This package imports nothing, so that a process that only starts a decoding process does not wait 6 s for torchcodec.
 """

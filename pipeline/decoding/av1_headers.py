@@ -1,4 +1,4 @@
-"""AV1 frame headers, as far as to the references that a frame replaces.
+"""Parse AV1 frame headers up to the references that a frame replaces.
 
 Source: AV1 Bitstream & Decoding Process Specification, 5.3 (OBU syntax), 5.5 (sequence header), 5.9 (frame header).
 """
@@ -10,19 +10,19 @@ from collections.abc import Iterator
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _KEY_FRAME, _INTRA_ONLY_FRAME, _SWITCH_FRAME = 0, 2, 3
 _SELECT = 2
-"""A tool of which each frame says for itself whether it uses it."""
+"""Each frame decides whether it uses the tool."""
 _AV1C_HEADER_BYTES = 4
 
 
 class Av1Headers:
-    """The headers of one stream: a frame's can only be read with its sequence's."""
+    """The headers of one stream. A frame's header can only be parsed with its sequence's."""
 
     def __init__(self, extradata: bytes) -> None:
         self._sequence: _Sequence | None = None
         self.is_disposable(memoryview(extradata[_AV1C_HEADER_BYTES:]))
 
     def is_disposable(self, packet: memoryview) -> bool:
-        """Whether it holds frames, and none of them will be referred to."""
+        """Whether the packet holds frames, and no later frame refers to any of them."""
         refreshes = []
         try:
             for kind, payload in _units(packet):
@@ -36,7 +36,7 @@ class Av1Headers:
 
 
 class _Bits:
-    """Reads bits, the highest first. Past the end it raises IndexError."""
+    """Reads bits, the most significant first. Raises IndexError past the end."""
 
     def __init__(self, data: memoryview) -> None:
         self._data, self._place = data, 0
@@ -73,7 +73,7 @@ def _units(packet: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _leb128(data: memoryview, place: int) -> tuple[int, int]:
-    """The number at `place`, and the place behind it."""
+    """The number at `place`, and the place after it."""
     value = shift = 0
     while data[place] & 128:
         value |= (data[place] & 127) << shift
@@ -83,7 +83,7 @@ def _leb128(data: memoryview, place: int) -> tuple[int, int]:
 
 
 class _Sequence:
-    """What of a sequence header its frames are read with."""
+    """The fields of a sequence header that its frames' headers depend on."""
 
     def __init__(self, bits: _Bits) -> None:
         self._has_decoder_model = self._has_equal_intervals = False
@@ -135,8 +135,8 @@ class _Sequence:
             self._order_hint_bits = bits.read(3) + 1
 
     def refreshes(self, bits: _Bits) -> bool:
-        """Whether the frame whose header this is will be referred to, or may be."""
-        if self._is_reduced or bits.read(1):  # show_existing_frame: of a key frame it would refresh all
+        """Whether a later frame refers, or may refer, to the frame with this header."""
+        if self._is_reduced or bits.read(1):  # show_existing_frame: for a key frame it would refresh all
             return True
         frame_type, is_shown = bits.read(2), bits.read(1)
         if not is_shown or frame_type in (_SWITCH_FRAME, _KEY_FRAME):
@@ -152,5 +152,5 @@ class _Sequence:
         if frame_type != _INTRA_ONLY_FRAME and not is_error_resilient:
             bits.skip(3)  # primary_ref_frame
         if self._has_decoder_model and bits.read(1):
-            return True  # buffer removal times, of streams in layers
+            return True  # buffer removal times, in layered streams
         return bits.read(8) != 0  # refresh_frame_flags

@@ -1,4 +1,4 @@
-"""Which backends there are, in which order they stand in for each other, and how they run in this process."""
+"""The decoding backends, and running them in this process."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OpenVideo = Callable[[VideoFile], DecodingBackend]
 
 
 def _torchcodec(video: VideoFile, device: Literal["cpu", "cuda"] = "cpu") -> DecodingBackend:
-    # Its import takes 5 s and 190 MB, most of it torch's compiler, and most videos never need it.
+    # Its import takes 5 s and 190 MB, most of it for torch's compiler, and most videos never need it.
     from pipeline.decoding.torchcodec_decoder import TorchcodecDecoder  # noqa: PLC0415
 
     return TorchcodecDecoder(video, device)
 
 
 def _opencv(video: VideoFile) -> DecodingBackend:
-    # It brings an FFmpeg of its own, and so does decord: whoever does not ask for them is spared both.
+    # Like decord, it loads its own FFmpeg, so both are imported on demand.
     from pipeline.decoding.opencv_decoder import OpencvDecoder  # noqa: PLC0415
 
     return OpencvDecoder(video)
@@ -50,7 +50,7 @@ BACKENDS: Mapping[str, OpenVideo] = {
 
 
 class InProcessBackends:
-    """Backends over one video, run in this process and kept open from chunk to chunk."""
+    """Backends over one video. They run in this process, and stay open from chunk to chunk."""
 
     def __init__(self, video: VideoFile, backends: Mapping[str, OpenVideo] = BACKENDS) -> None:
         self._video = video
@@ -62,18 +62,18 @@ class InProcessBackends:
 
     def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> BackendResult:
         decoder = self.opened(backend)
-        came = []
+        positions = []
         try:
             for position, frame in decoder.frames(chunk):
                 resize_frame(frame, frames[rows[position]])
-                came.append(position)
+                positions.append(position)
         except BaseException:
             self._open.pop(backend).close()
             raise
-        return BackendResult(came, is_damaged=False)
+        return BackendResult(positions, is_damaged=False)
 
     def opened(self, backend: str) -> DecodingBackend:
-        """Raises DecodeFailed when the backend cannot open the video."""
+        """The backend with the video open. Raises DecodeFailed if it cannot open it."""
         if backend not in self._open:
             self._open[backend] = self._backends[backend](self._video)
         return self._open[backend]

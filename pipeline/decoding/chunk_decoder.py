@@ -1,4 +1,4 @@
-"""What a decoding backend is, and how they stand in for each other."""
+"""Decode a chunk by a chain of backends, each of which fills in for the ones before it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ PTS_TOLERANCE_SECONDS = 1e-3
 PLANNED = "planned"
 """The backend that decodes by a chunk's packet runs."""
 TORCHCODEC_CUDA = "torchcodec_cuda"
-"""The backend that decodes on a GPU, where DecodingBackend is given one."""
+"""The backend that decodes on a GPU, if the FrameDecoder deployment has one."""
 TREATING = frozenset({"pyav"})
-"""The backends that do what a chunk's `treatment` asks for."""
+"""The backends that apply a chunk's `treatment`."""
 
 
 class DecodingBackend(Protocol):
     """One open video. Used by one thread at a time."""
 
     def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Yields (position in the chunk, (H, W, 3) RGB at the video's size), in order.
+        """Yield (position in the chunk, (H, W, 3) RGB at the video's size), in order.
 
-        A frame that cannot be decoded is left out. Raises DecodeFailed when nothing more is to be had.
+        Skips frames that cannot be decoded. Raises DecodeFailed if it can decode no further frame.
         """
         ...
 
@@ -40,25 +40,25 @@ class DecodingBackend(Protocol):
 
 @dataclass(frozen=True)
 class BackendResult:
-    """What one backend made of a chunk."""
+    """The outcome of one backend's work on a chunk."""
 
     positions: list[int]
-    """Of the frames that came."""
+    """Positions of the decoded frames."""
     is_damaged: bool
-    """Whether FFmpeg complained: a picture may have been concealed. Only heard in a process of its own."""
+    """Whether FFmpeg reported an error, and may have concealed damage. Detected in isolated processes only."""
 
 
 class Backends(Protocol):
-    """Where the backends run: in this process, or in one that may die."""
+    """Runs backends over one video: in this process, or in one that may die."""
 
     def new_frames(self, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-        """Memory that `decode` can write to."""
+        """Allocate memory that `decode` can write to."""
         ...
 
     def decode(self, backend: str, chunk: Chunk, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> BackendResult:
-        """Writes the chunk's frames (T,) into `rows` (T,) of `frames`.
+        """Write the chunk's frames (T,) into `rows` (T,) of `frames`.
 
-        Raises DecodeFailed when the backend brings nothing, with a text that names it.
+        Raises DecodeFailed, with a message that names the backend, if no frame could be decoded.
         """
         ...
 
@@ -66,8 +66,8 @@ class Backends(Protocol):
 class ChunkDecoder:
     """Decodes chunks of one video.
 
-    Backends are tried in order. The next one is asked for the frames that are still missing when one fails or leaves
-    some out; the result says which delivered frames, and why the first was not enough.
+    Backends run in order: each next one decodes the frames that are still missing. The result says which backends
+    delivered frames, and why the first was not enough.
     """
 
     def __init__(self, backends: Backends, order: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ class ChunkDecoder:
         self._order = order
 
     def decode(self, chunk: Chunk) -> DecodedFrames:
-        """The chunk's frames at the size it plans. Raises DecodeFailed when no backend brings a single one."""
+        """The chunk's frames at the planned size. Raises DecodeFailed if no backend decodes a single one."""
         started = time.perf_counter()
         frames = self._backends.new_frames((chunk.num_frames, chunk.height_px, chunk.width_px, 3))
         missing = np.arange(chunk.num_frames)
@@ -116,8 +116,10 @@ class ChunkDecoder:
         )
 
     def _order_for(self, chunk: Chunk) -> Sequence[str]:
-        """Without a plan to decode by, the next backend stands in for none: it is the first. So do those that treat
-        pictures, where they need it; whoever names none of them gets pictures as the video has them.
+        """The configured backends that apply to `chunk`.
+
+        Without packet runs, the planned backend is skipped. If the chunk needs treatment, only backends that apply it
+        run; if none is configured, the pictures stay untreated.
         """
         treating = [backend for backend in self._order if backend in TREATING]
         if chunk.treatment and treating:
@@ -128,5 +130,5 @@ class ChunkDecoder:
 
 
 def _part(chunk: Chunk, positions: NDArray[np.int64]) -> Chunk:
-    """The chunk with those of its frames alone."""
+    """The chunk, reduced to the frames at `positions`."""
     return replace(chunk, frame_indices=chunk.frame_indices[positions], pts_seconds=chunk.pts_seconds[positions])

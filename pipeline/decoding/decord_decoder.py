@@ -1,4 +1,4 @@
-"""decord, for who asks for it."""
+"""The opt-in decord backend."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pipeline.video.sniffing import SNIFF_BYTES, Container, sniff_container
 from pipeline.video.video_files import VideoFile
 
 _CONTAINERS = (Container.ISO_BMFF, Container.MATROSKA)
-"""In MPEG-TS it brings other frames than it says, in AVI with B-frames it knows no times."""
+"""In MPEG-TS it returns other frames than it reports; in AVI with B-frames it has no times."""
 
 
 class DecordDecoder:
-    """One thread: with more, decord refuses packets of some files for good (EAGAIN).
+    """Decodes with one thread: with more, decord rejects packets of some files permanently (EAGAIN).
 
     It aborts on some damaged files, and its FFmpeg of 2018 has no AV1.
     """
 
     def __init__(self, video: VideoFile) -> None:
         if not isinstance(video, Path):
-            raise DecodeFailed("decord is given whole files alone")
+            raise DecodeFailed("decord reads only whole files")
         with video.open("rb") as file:
             container = sniff_container(file.read(SNIFF_BYTES))
         if container not in _CONTAINERS:
-            raise DecodeFailed(f"decord is given MP4 and Matroska alone, and this is {container or 'no video'}")
+            raise DecodeFailed(f"decord reads only MP4 and Matroska here, and this is {container or 'no video'}")
         try:
             self._reader = decord.VideoReader(str(video), ctx=decord.cpu(0), num_threads=1)
         except (decord.DECORDError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Whole pictures out of two fields each, by FFmpeg's `bwdif`."""
+"""Deinterlace pictures with FFmpeg's `bwdif`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from av.filter import Graph
 from pipeline.errors import DecodeFailed
 
 TimedPicture = tuple[float, av.VideoFrame]
-"""With its time on the container's clock, in seconds."""
+"""A time on the container's clock in seconds, and the picture."""
 
 
 def deinterlaced(pictures: Iterable[TimedPicture]) -> Iterator[TimedPicture]:
-    """The same pictures at the same times; those that are marked as interlaced show their first field alone.
+    """The same pictures at the same times; a picture flagged as interlaced shows its first field alone.
 
-    Each is made with a look at the one before and the one after it, so it comes when the next one is known: exactly as
-    in the whole video if it is not the first of `pictures`. Raises DecodeFailed where FFmpeg has no filter for them.
+    The filter uses the previous and the next picture, so each picture is yielded once the next one is known. All but
+    the first of `pictures` come out exactly as they would in the whole video. Raises DecodeFailed if FFmpeg has no
+    filter for the pictures.
     """
-    # A filter reads past the end of a picture that is smaller than those it was made for.
+    # A filter reads past the end of a picture that is smaller than those it was built for.
     for shape, alike in groupby(pictures, lambda timed: _Shape.of(timed[1])):
         graph = _graph(shape)
         for _, picture in alike:
-            yield from _passed_through(graph, picture)
-        yield from _passed_through(graph, None)
+            yield from _filtered(graph, picture)
+        yield from _filtered(graph, None)
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """What a filter is made for; where the last two change, FFmpeg complains as it does of damage."""
+    """The parameters of a filter. If the last two change midway, FFmpeg reports an error, as it does for damage."""
 
     width: int
     height: int
@@ -72,15 +73,15 @@ def _graph(shape: _Shape) -> Graph:
     return graph
 
 
-def _passed_through(graph: Graph, picture: av.VideoFrame | None) -> Iterator[TimedPicture]:
-    """What comes out once `picture` is in; with None, the rest."""
+def _filtered(graph: Graph, picture: av.VideoFrame | None) -> Iterator[TimedPicture]:
+    """The filter's output after the input `picture`; None flushes it."""
     try:
         graph.vpush(picture)
         while True:
             whole = graph.vpull()
             # The filter's clock ticks twice as fast as the video's.
             yield float((whole.pts or 0) * (whole.time_base or 1)), whole
-    except (BlockingIOError, EOFError):  # it wants another picture, or has no more
+    except (BlockingIOError, EOFError):  # it needs another picture, or has no more
         return
     except av.error.FFmpegError as error:
         raise DecodeFailed("FFmpeg cannot deinterlace the video") from error

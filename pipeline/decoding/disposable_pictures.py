@@ -1,6 +1,6 @@
-"""Which pictures a decoder may be spared: those that no other picture refers to.
+"""Find the pictures that a decoder may skip: those that no other picture refers to.
 
-Told from the first bytes of a packet, without decoding it. What is not understood counts as referred to.
+The first bytes of a packet show it, without decoding. A packet that cannot be parsed counts as referred to.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pipeline.decoding.av1_headers import Av1Headers
 
 IsDisposable = Callable[[memoryview], bool]
-"""Of a packet's bytes, whether no later picture refers to what is in it. Asked of each packet fed, and in order."""
+"""Whether no later picture refers to the picture in a packet's bytes. Called for each packet fed, in order."""
 
 
 def disposable_pictures(codec: str, extradata: bytes) -> IsDisposable:
-    """For packets as MP4 and Matroska hold them. `codec` is FFmpeg's name, `extradata` the stream's."""
+    """A test for packets in the format of MP4 and Matroska. `codec` is FFmpeg's name, `extradata` the stream's."""
     match codec:
         case "h264" if len(extradata) > _AVCC_LENGTH_SIZE and extradata[0] == 1:
             length_bytes = (extradata[_AVCC_LENGTH_SIZE] & 3) + 1
@@ -22,7 +22,7 @@ def disposable_pictures(codec: str, extradata: bytes) -> IsDisposable:
         case "hevc" if len(extradata) > _HVCC_LAYERS and extradata[0] == 1:
             num_layers = extradata[_HVCC_LAYERS] >> 3 & 7
             length_bytes = (extradata[_HVCC_LAYERS] & 3) + 1
-            if num_layers:  # 0: the file does not say
+            if num_layers:  # 0: unknown
                 return lambda packet: _is_disposable_hevc(packet, length_bytes, num_layers - 1)
         case "av1":
             return Av1Headers(extradata).is_disposable
@@ -47,11 +47,11 @@ def _nal_headers(packet: memoryview, length_bytes: int) -> Iterator[memoryview]:
 
 _H264_SLICES = range(1, 6)
 _H264_BESIDE = (6, 9, 12)
-"""Supplemental information, access unit delimiter, filler: nothing later depends on them, as on a parameter set."""
+"""Supplemental information, access unit delimiter, filler: unlike a parameter set, nothing later depends on them."""
 
 
 def _is_disposable_h264(packet: memoryview, length_bytes: int) -> bool:
-    """All slices have nal_ref_idc 0 (ITU-T H.264, 7.4.1), and there is nothing else of consequence."""
+    """Whether all slices have nal_ref_idc 0 (ITU-T H.264, 7.4.1), and nothing else matters to later packets."""
     units = [(unit[0] & 31, unit[0] >> 5 & 3) for unit in _nal_headers(packet, length_bytes) if unit]
     others = [(kind, reference) for kind, reference in units if kind not in _H264_BESIDE]
     return bool(others) and all(kind in _H264_SLICES and reference == 0 for kind, reference in others)
@@ -63,10 +63,10 @@ _HEVC_BESIDE = (35, 38, 39, 40)
 
 
 def _is_disposable_hevc(packet: memoryview, length_bytes: int, highest_layer: int) -> bool:
-    """All slices are of sub-layer non-reference pictures in the highest temporal layer (ITU-T H.265, 7.4.2.2), and
-    there is nothing else of consequence.
+    """Whether all slices are of sub-layer non-reference pictures in the highest temporal layer (ITU-T H.265, 7.4.2.2),
+    and nothing else matters to later packets.
 
-    Such a picture in a lower layer may be referred to from the layers above it.
+    Higher layers may refer to such a picture in a lower layer.
     """
     units = [(unit[0] >> 1 & 63, (unit[1] & 7) - 1) for unit in _nal_headers(packet, length_bytes) if len(unit) > 1]
     others = [(kind, layer) for kind, layer in units if kind not in _HEVC_BESIDE]

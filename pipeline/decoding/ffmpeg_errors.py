@@ -1,7 +1,7 @@
-"""What FFmpeg says of damage while it decodes.
+"""Detect damage that FFmpeg reports while it decodes.
 
-A damaged picture is concealed and comes out like any other; only the log tells. Of 25 files whose pictures were visibly
-wrong without an error, the log named 22, and none of 8 clean ones.
+FFmpeg conceals damage in a picture and returns it like any other; only its log reports the damage. Of 25 files with
+visibly wrong pictures and no exception, the log named 22, and none of 8 clean ones.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import av
 
 _AV_LOG_ERROR = 16
 _HARMLESS = (b"mmco: unref short failure",)
-"""H.264 says so where it starts at a key frame of an open group: it is told to forget pictures that it never had."""
+"""H.264 logs this when decoding starts at a key frame of an open group, which discards pictures never decoded."""
 
 
 class ErrorLog:
-    """The errors that FFmpeg's libraries write to standard error, which is this object's from now on.
+    """Captures the errors that FFmpeg's libraries write, by redirecting this process's standard error.
 
-    For a process that has no other use for it. PyAV's own way to hear them, a callback into Python, may deadlock.
+    For a process that needs no standard error. PyAV's own mechanism, a callback into Python, may deadlock.
     """
 
     def __init__(self) -> None:
@@ -30,15 +30,15 @@ class ErrorLog:
         av.logging.restore_default_callback()
 
     def has_errors(self) -> bool:
-        """Whether there were any since it was asked last."""
+        """Whether FFmpeg logged an error since the last call."""
         lines = os.pread(self._fd, os.fstat(self._fd).st_size, 0).splitlines()
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         return any(not any(harmless in line for harmless in _HARMLESS) for line in lines)
 
 
-def let_torchcodec_speak() -> None:
-    """torchcodec silences FFmpeg whenever it opens a video."""
+def restore_torchcodec_log() -> None:
+    """Restore FFmpeg's log level, which torchcodec lowers whenever it opens a video."""
     libavutil = _torchcodecs_libavutil()
     if libavutil:
         libavutil.av_log_set_level(_AV_LOG_ERROR)
@@ -46,7 +46,7 @@ def let_torchcodec_speak() -> None:
 
 @cache
 def _torchcodecs_libavutil() -> ctypes.CDLL | None:
-    """The system's, among all that are loaded; PyAV and OpenCV bring others, in folders of their own."""
+    """The system's libavutil among those loaded; PyAV and OpenCV load their own, from site-packages."""
     with open("/proc/self/maps") as maps:
         paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libavutil" in line}
     systems = [path for path in paths if "site-packages" not in path]

@@ -1,4 +1,4 @@
-"""The backends in a process that may die: a file that crashes a decoder, or never ends, costs its own chunk alone."""
+"""Run backends in a process that may die: a file that crashes or stalls a decoder fails its own chunk alone."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from pipeline.decoding.chunk_decoder import TORCHCODEC_CUDA, BackendResult
 from pipeline.errors import DecodeFailed
-from pipeline.isolation.process import GivenUp, IsolatedProcess, WorkCrashed, WorkLimits, WorkLost
+from pipeline.isolation.process import Cancellation, IsolatedProcess, WorkCrashed, WorkLimits, WorkLost
 from pipeline.types import Chunk, VideoInfo
 from pipeline.video.video_files import BlockFile, FetchRange
 
 _LEAST_CPU_SECONDS = 8.0
 _CPU_SECONDS_PER_DECODED_PIXEL = 20e-9
-"""Some ten times what H.264 and HEVC take on one core of 2025."""
+"""About ten times what H.264 and HEVC take on one core of 2025."""
 _CPU_SECONDS_PER_RESIZED_PIXEL = 100e-9
 _CPU_SECONDS_PER_TONE_MAPPED_PIXEL = 200e-9
 _CPU_SECONDS_PER_PACKET = 10e-6
@@ -28,21 +28,21 @@ _CPU_SECONDS_PER_PACKET = 10e-6
 _INDEX_BYTES_PER_PACKET = 200
 _LEAST_MEMORY_BYTES = 512 * 1024**2
 _PICTURES_HELD = 24
-"""By a decoder: 16 references, those that wait for their turn, and the one that is converted."""
+"""Pictures that a decoder holds: 16 references, those waiting for output, and the one being converted."""
 _PICTURES_HELD_BY_TREATMENT = 12
-"""bwdif's six, and one of 16 bits a colour in two places."""
+"""Six for bwdif, and two copies of a picture with 16 bits a colour."""
 _BYTES_PER_PIXEL = 3
 _CUDA_ADDRESS_SPACE_BYTES = 2**42
-"""CUDA maps the memory of all GPUs and of the machine into one space, most of which is never touched. Not measured."""
+"""CUDA maps all memory of the GPUs and the machine into one address space, most of it untouched. Not measured."""
 _MODULES = dict.fromkeys(("torchcodec", TORCHCODEC_CUDA), "pipeline.decoding.torchcodec_decoder")
-"""What a backend needs that takes long to import, and 190 MB of the host: for videos that ask for it."""
+"""Modules that are slow to import and take 190 MB of the host, for videos that need their backend."""
 _SECONDS_BEFORE_A_CHUNK = 20.0
-"""To the key frame before it, where no plan says."""
+"""Distance to the previous key frame, if no plan gives it."""
 
 
 @dataclass(frozen=True, eq=False)
 class DecodeRequest:
-    """What `Backends.decode` is given, on its way to the worker."""
+    """The arguments of `Backends.decode`, for the worker."""
 
     file: Path | BlockFile
     fingerprint: str
@@ -50,16 +50,16 @@ class DecodeRequest:
     chunk: Chunk
     rows: NDArray[np.int64]
     shape: tuple[int, int, int, int]
-    """Of all frames in the shared memory."""
+    """The shape of all frames in shared memory."""
 
 
 def decoding_process(group: str | None = None) -> IsolatedProcess:
-    """One for each core that decodes. Those of one group share what they import."""
+    """A process for decoding on one core. Processes of one group share their imports."""
     return IsolatedProcess("pipeline.decoding.worker:DecodeWorker", group)
 
 
 class IsolatedBackends:
-    """Backends over one video, run by `process`. Each chunk's frames lie in memory of their own, shared with it."""
+    """Backends over one video, run by `process`. Each chunk's frames have their own memory, shared with it."""
 
     def __init__(
         self,
@@ -67,14 +67,14 @@ class IsolatedBackends:
         file: Path | BlockFile,
         video: VideoInfo,
         fetch: FetchRange | None = None,
-        given_up: GivenUp | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
-        """`fetch` gets what is missing of a `BlockFile`. Once `given_up` is set, `decode` raises WorkAborted."""
+        """`fetch` fetches missing blocks of a `BlockFile`. Once `cancellation` is set, `decode` raises WorkAborted."""
         self._process = process
         self._file = file
         self._video = video
         self._fetch = fetch
-        self._given_up = given_up
+        self._cancellation = cancellation
         self._memory_fd: int | None = None
         self._shape = (0, 0, 0, 0)
 
@@ -83,7 +83,7 @@ class IsolatedBackends:
         self._shape = shape
         self._memory_fd = os.memfd_create("frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._memory_fd, int(np.prod(shape)))
-        # A worker that made it shorter would bring down whoever reads it.
+        # If a worker shrank it, readers would crash.
         fcntl.fcntl(self._memory_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         return mapped_frames(self._memory_fd, shape)
 
@@ -96,26 +96,26 @@ class IsolatedBackends:
             module=_MODULES.get(backend),
             memory_fd=self._memory_fd,
             serve=self._fetch,
-            given_up=self._given_up,
+            cancellation=self._cancellation,
         )
         try:
             try:
                 result: BackendResult = call()
-            except WorkCrashed:  # perhaps for a reason that is not the file's
+            except WorkCrashed:  # the file need not be the cause
                 result = call()
         except WorkLost as error:
             raise DecodeFailed(f"{backend} {error}") from error
         return result
 
     def close(self) -> None:
-        """The frames stay for as long as their arrays do."""
+        """Release the memory. Frames stay valid as long as their arrays exist."""
         if self._memory_fd is not None:
             os.close(self._memory_fd)
             self._memory_fd = None
 
 
 def decode_limits(video: VideoInfo, chunk: Chunk, backend: str) -> WorkLimits:
-    """What decoding `chunk` by one backend may take, with much to spare: for a file that lies, not for a slow one."""
+    """Generous limits on decoding `chunk` by one backend: they stop malicious files, not slow ones."""
     picture_pixels = video.width * video.height
     decoded_pixels = min(_num_decoded(video, chunk, backend), video.total_frames) * picture_pixels
     tone_mapped_pixels = chunk.num_frames * picture_pixels if chunk.treatment.tone_mapped_from else 0
@@ -135,7 +135,7 @@ def decode_limits(video: VideoInfo, chunk: Chunk, backend: str) -> WorkLimits:
 
 
 def _num_decoded(video: VideoInfo, chunk: Chunk, backend: str) -> float:
-    """At most, by each backend's own way to reach a chunk."""
+    """The most pictures that each backend decodes to reach the end of a chunk."""
     planned = sum(run.num_packets for run in chunk.packet_runs)
     reached = (chunk.stop_seconds - chunk.start_seconds + _SECONDS_BEFORE_A_CHUNK) * video.fps
     match backend:
@@ -148,5 +148,5 @@ def _num_decoded(video: VideoInfo, chunk: Chunk, backend: str) -> float:
 
 
 def mapped_frames(fd: int, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-    """The frames in shared memory; they stay for as long as the array does."""
+    """The frames in shared memory, which stay valid as long as the array exists."""
     return np.frombuffer(mmap.mmap(fd, int(np.prod(shape))), np.uint8).reshape(shape)

@@ -1,4 +1,4 @@
-"""OpenCV, for who asks for it: exact where its clock is, from the first frame on."""
+"""The opt-in OpenCV backend: exact if its clock is exact from the first frame on."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pipeline.video.video_files import VideoFile
 
 
 class OpencvDecoder:
-    """Grabs every frame up to the planned ones: its seeks lead to other frames, and cost more (12.2 s against 1.75).
+    """Grabs every frame up to the planned ones: OpenCV's seeks land on other frames, and take 12.2 s instead of 1.75.
 
-    Given a path, it survives files over which it crashes when given their bytes; so what is no video is refused first.
+    It opens the video by path, because it crashes on the bytes of some files; so anything but a video is refused first.
     """
 
     def __init__(self, video: VideoFile) -> None:
         if not isinstance(video, Path):
-            raise DecodeFailed("OpenCV is given whole files alone")
+            raise DecodeFailed("OpenCV reads only whole files")
         self._path = video
         with video.open("rb") as file:
             if sniff_container(file.read(SNIFF_BYTES)) is None:
-                raise DecodeFailed("OpenCV is given videos alone")
+                raise DecodeFailed("OpenCV reads only videos")
         self._capture = cv2.VideoCapture()
         self._reopen()
 
@@ -39,7 +39,7 @@ class OpencvDecoder:
         place = 0
         while place < len(targets):
             if self._seconds > targets[place] + PTS_TOLERANCE_SECONDS:
-                place += 1  # passed by: it never came
+                place += 1  # the frame is missing
             elif self._seconds >= targets[place] - PTS_TOLERANCE_SECONDS:
                 yield from self._retrieved(place)
                 place += 1
@@ -52,13 +52,13 @@ class OpencvDecoder:
     def _reopen(self) -> None:
         if not self._capture.open(str(self._path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]) or not self._grab():
             raise DecodeFailed("OpenCV cannot open the video")
-        if abs(self._seconds) > PTS_TOLERANCE_SECONDS:  # AVI with B-frames: these are times of decoding
+        if abs(self._seconds) > PTS_TOLERANCE_SECONDS:  # AVI with B-frames: these are decoding times
             raise DecodeFailed("OpenCV counts the video's time in another way")
 
     def _grab(self) -> bool:
         grabbed = self._capture.grab()
         self._seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        """Of the frame that was grabbed last, from the first one."""
+        """The time of the frame grabbed last, from the first frame."""
         return grabbed
 
     def _retrieved(self, place: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:

@@ -1,7 +1,7 @@
-"""Frames as the vision tower takes them: rows of pixels, a row for each patch, in segments of some seconds.
+"""Convert frames to the vision tower's input: rows of pixels, one for each patch, in segments of a few seconds.
 
-Made beside the decoder, in numpy, so that the process that feeds the engine touches no pixel. The order is that of
-transformers' Qwen3VLVideoProcessor, and the values are the frames' own: the engine normalises them on its device.
+This runs beside the decoder, in numpy, so that the process that feeds the engine touches no pixels. The order is that
+of transformers' Qwen3VLVideoProcessor. The values are those of the frames: the engine normalises them on its device.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pipeline.planning.visual_tokens import MAX_FRAMES, PATCH_SIZE_PX, SPATIAL_M
 from pipeline.types import DecodedFrames, PreparedChunk, VideoSegment
 
 PATCH_VALUES = 3 * TEMPORAL_PATCH * PATCH_SIZE_PX**2
-"""In a row: one patch of both frames of a pair, in three colours."""
+"""Values in a row: one patch of both frames of a pair, in three colours."""
 SEGMENT_PAIRS = 16
-"""In one segment at most: 16 s at two frames a second. The tower looks at each pair alone, so that a chunk in segments
-gives the very same tokens; but segments are what an engine shares out to its GPUs, and starts to prefill with."""
+"""The most pairs in a segment: 16 s at two frames per second. The tower encodes each pair separately, so segments do
+not change the tokens of a chunk. The engine distributes segments to its GPUs, and starts to prefill with the first."""
 MOST_SEGMENTS = -(-MAX_FRAMES // (TEMPORAL_PATCH * SEGMENT_PAIRS))
 CLOCK_TICKS_PER_SECOND = 1000
-"""Of the times that the model is told: as fine as Matroska's."""
+"""Resolution of the times in the prompt: that of Matroska."""
 
 
 def prepared_chunk(decoded: DecodedFrames, fingerprint: str) -> PreparedChunk:
-    """The frames of a chunk of the video with that fingerprint, cut into segments of nearly equal length."""
+    """A chunk's frames, cut into segments of nearly equal length. `fingerprint` is that of the video."""
     frames, pts_seconds = paired(decoded.frames, decoded.pts_seconds)
     num_pairs = len(frames) // TEMPORAL_PATCH
     segments = []
@@ -41,14 +41,14 @@ def prepared_chunk(decoded: DecodedFrames, fingerprint: str) -> PreparedChunk:
 def paired(
     frames: NDArray[np.uint8], pts_seconds: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The last of an odd number of frames makes a pair with itself, as in Qwen's own processor."""
+    """An even number of frames: an odd last frame is repeated, as in Qwen's own processor."""
     if not len(frames) % TEMPORAL_PATCH:
         return frames, pts_seconds
     return np.concatenate([frames, frames[-1:]]), np.concatenate([pts_seconds, pts_seconds[-1:]])
 
 
 def patchify(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int, int]]:
-    """(T, H, W, 3), T even, into (patches, PATCH_VALUES) in the processor's order, and (pairs, patch rows, patch
+    """Turn (T, H, W, 3), T even, into (patches, PATCH_VALUES) in the processor's order, and (pairs, patch rows, patch
     columns). 69 MB take 29 ms.
     """
     num_frames, height, width, channels = frames.shape
@@ -62,13 +62,13 @@ def patchify(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, i
 
 
 def pair_seconds(pts_seconds: NDArray[np.float64]) -> tuple[float, ...]:
-    """What stands before each pair of frames (T,), T even: the mean of its two times, as Qwen's processor has it."""
+    """The time in the prompt of each pair of frames (T,), T even: the mean of its two times, as in Qwen's processor."""
     seconds = np.round(pts_seconds * CLOCK_TICKS_PER_SECOND) / CLOCK_TICKS_PER_SECOND
     return tuple(float(first + second) / 2 for first, second in seconds.reshape(-1, TEMPORAL_PATCH))
 
 
 def _digest(fingerprint: str, pts_seconds: NDArray[np.float64], size_px: tuple[int, ...], how: tuple[str, bool]) -> str:
-    """Of all that decides on the pixels, so that they need not be read for it."""
+    """A digest of everything that determines the pixels, without reading them."""
     digest = hashlib.blake2b(repr((fingerprint, size_px, how)).encode(), digest_size=16)
     digest.update(pts_seconds.tobytes())
     return digest.hexdigest()

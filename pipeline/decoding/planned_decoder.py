@@ -1,4 +1,4 @@
-"""Exact frames with less decoding: only from the key frames that are needed, only as far, and no spare picture."""
+"""The planned backend: exact frames with the least decoding, by a chunk's packet runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from pipeline.video.video_files import VideoFile
 
 
 class PlannedDecoder:
-    """Feeds the decoder a chunk's packets, but for those that show a frame nobody asked for and that no other frame
-    refers to. Whether every asked frame came is for its caller to see.
+    """Feeds the decoder a chunk's packets, except those whose frame is neither planned nor referred to by another.
+
+    The caller checks that every planned frame was decoded.
     """
 
     def __init__(self, video: VideoFile) -> None:
@@ -32,7 +33,7 @@ class PlannedDecoder:
         except VideoError as error:
             self._resources.close()
             raise DecodeFailed("PyAV cannot open the video") from error
-        # One decoder per core is the deployment's business; a second thread here costs 13 to 20 % more CPU.
+        # The deployment runs one decoder per core; a second thread here costs 13 to 20 % more CPU.
         self._codec = self._stream.codec_context
         self._codec.thread_count = 1
         self._is_disposable = disposable_pictures(self._codec.codec.canonical_name, self._codec.extradata or b"")
@@ -53,14 +54,14 @@ class PlannedDecoder:
     def close(self) -> None:
         self._resources.close()
 
-    def _pictures(self, run: PacketRun, asked: dict[int, int]) -> Iterator[av.VideoFrame]:
+    def _pictures(self, run: PacketRun, planned: dict[int, int]) -> Iterator[av.VideoFrame]:
         try:
             with translated_ffmpeg_errors():
                 for packet in self._packets(run):
                     if packet.pts is not None and packet.pts < run.first_pts_ticks:
-                        continue  # it may refer to what is before the run, and nothing refers to it from behind
+                        continue  # it may refer to packets before the run, and no later packet refers to it
                     is_disposable = self._is_disposable(memoryview(packet))
-                    if packet.pts in asked or not is_disposable:
+                    if packet.pts in planned or not is_disposable:
                         yield from self._codec.decode(packet)
                 yield from self._codec.decode(None)
         except VideoError as error:
@@ -69,7 +70,7 @@ class PlannedDecoder:
             self._codec.flush_buffers()
 
     def _packets(self, run: PacketRun) -> Iterator[av.Packet[VideoStream]]:
-        """Raises DecodeFailed where they are not those of the plan."""
+        """The packets of `run`. Raises DecodeFailed if they differ from the plan."""
         self._container.seek(run.seek_ticks, stream=self._stream)
         count = 0
         for packet in packets_of(self._container, self._stream):
@@ -81,4 +82,4 @@ class PlannedDecoder:
                 if packet.pts != run.last_pts_ticks:
                     break
                 return
-        raise DecodeFailed("the video's packets are not those that were planned by")
+        raise DecodeFailed("the video's packets are not those of the plan")

@@ -1,4 +1,4 @@
-"""Tolerant decoding by PyAV: passes over damaged packets, where torchcodec gives up a whole call.
+"""The PyAV backend: skips damaged packets, for which torchcodec fails a whole call.
 
 The only backend that tone-maps HDR and deinterlaces.
 """
@@ -24,9 +24,9 @@ from pipeline.video.containers import opened_container, packets_of, video_stream
 from pipeline.video.video_files import VideoFile
 
 SEEK_MARGINS_SECONDS = (0.0, 10.0)
-"""How far before a chunk to seek. MPEG-TS has no index, and a seek there may land behind the place it names."""
+"""How far before a chunk to seek. MPEG-TS has no index, so a seek may land after its target."""
 _NEIGHBOUR_SECONDS = 0.5
-"""Before an interlaced picture the one before it is to be found, from which it is deinterlaced."""
+"""How far before an interlaced picture to start, to include the previous one, from which it is deinterlaced."""
 
 
 class PyavDecoder:
@@ -42,7 +42,7 @@ class PyavDecoder:
         targets = chunk.pts_seconds + chunk.clock_offset_seconds
         place = 0
         for seconds, picture in self._treated_pictures(chunk, float(targets[0])):
-            # A target that was passed by never came: it is left out.
+            # Targets before this picture are missing, and skipped.
             place = max(place, int(np.searchsorted(targets, seconds - PTS_TOLERANCE_SECONDS)))
             if place == len(targets):
                 return
@@ -71,7 +71,7 @@ class PyavDecoder:
         return deinterlaced(self._pictures_from(max(chunk.clock_offset_seconds, clock_seconds - _NEIGHBOUR_SECONDS)))
 
     def _pictures_from(self, clock_seconds: float) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Pictures with their times on the container's clock, the first one at or before `clock_seconds` if any is."""
+        """Pictures with their times on the container's clock, starting at or before `clock_seconds` if possible."""
         for margin_seconds in SEEK_MARGINS_SECONDS:
             with suppress(av.error.FFmpegError):
                 ticks = int((clock_seconds - margin_seconds) / self._tick_seconds)
@@ -86,8 +86,8 @@ class PyavDecoder:
         yield from self._pictures(packets_of(self._container, self._stream))
 
     def _packets_from_key(self) -> Iterator[av.Packet[VideoStream]]:
-        """From where a seek has led to, without what refers to pictures before: a decoder that is given such packets
-        makes pictures up, and complains of damage.
+        """The packets after a seek, without those that refer to pictures before it. For such packets a decoder invents
+        pictures, and reports damage.
         """
         packets = itertools.dropwhile(lambda packet: not packet.is_keyframe, packets_of(self._container, self._stream))
         for key in packets:

@@ -1,4 +1,4 @@
-"""From FFmpeg's pictures to RGB, the way up that the file asks for."""
+"""Convert FFmpeg's pictures to RGB, with the file's rotation applied."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pipeline.types import HdrTransfer
 
 
 class RgbConverter:
-    """Keeps FFmpeg's scaler from picture to picture."""
+    """Converts pictures, and reuses FFmpeg's scaler."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
     def __call__(self, picture: av.VideoFrame, hdr_transfer: HdrTransfer | None = None) -> NDArray[np.uint8]:
-        """(H, W, 3); tone-mapped to SDR where `hdr_transfer` says what its numbers mean."""
+        """(H, W, 3), tone-mapped to SDR if `hdr_transfer` is set."""
         if hdr_transfer:
             rgb = tone_mapped(self._array(picture, "rgb48le"), hdr_transfer)
         else:

@@ -1,12 +1,13 @@
-"""HDR pictures as SDR: their light, in BT.709's colours, and what is brighter than SDR's white bent below it.
+"""Tone-map HDR pictures to SDR: convert their light to BT.709's colours, and compress what is brighter than SDR white.
 
-Not libswscale's own tone mapping (`scale` with an `intent`). Ten colours were put into PQ and HLG, their white at 203
-nits, and came back this far from what they were, of 255:
+libswscale's own tone mapping (`scale` with an `intent`) is less exact. Ten colours, encoded in PQ and HLG with white at
+203 nits, came back with these errors, of 255:
 
     unmapped 38 and 23, `perceptual` 37 and 27, `relative_colorimetric` 3 and 5, this module 6 and 9
 
-`perceptual` takes PQ without the data of a mastering screen for one of 10,000 nits, and darkens all; the other cuts off
-whatever is brighter than white, where this module bends it. Either takes 2 to 4 CPU seconds for a table.
+`perceptual` assumes a mastering screen of 10,000 nits for PQ without metadata, and darkens everything;
+`relative_colorimetric` clips what is brighter than white, which this module compresses. Either takes 2 to 4 CPU seconds
+for a table.
 """
 
 from __future__ import annotations
@@ -20,44 +21,44 @@ from numpy.typing import NDArray
 from pipeline.types import HdrTransfer
 
 _SDR_WHITE_NITS = 203.0
-"""Where HDR has what SDR has as its white (BT.2408)."""
+"""The light in HDR that corresponds to SDR white (BT.2408)."""
 _PEAK_NITS = 1000.0
-"""Becomes white, and so does what is brighter: HLG's nominal peak, and that of most screens on which PQ is graded. One
-for all videos and pictures: a peak that followed the pictures would make the same thing look different in each."""
+"""This light and everything brighter becomes white: HLG's nominal peak, and that of most screens on which PQ is graded.
+It is fixed: a peak that followed the pictures would make the same object look different in each."""
 _PEAK = _PEAK_NITS / _SDR_WHITE_NITS
 _KNEE = 0.5
-"""Light is kept up to this share of SDR's white, which is 191 of 255."""
+"""Light up to this share of SDR white is unchanged; it is 191 of 255."""
 _SDR_GAMMA = 2.4
-"""Of an SDR screen (BT.1886)."""
+"""The gamma of an SDR screen (BT.1886)."""
 _BT709_OF_BT2020 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
-"""BT.2087. HDR in other primaries than BT.2020's is rare, and is taken for it."""
+"""From BT.2087. HDR with other primaries than BT.2020's is rare, and treated as BT.2020."""
 _BT2020_LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)
 _HLG_SYSTEM_GAMMA = 1.2
-"""Of a screen of 1000 nits (BT.2100)."""
+"""The system gamma of a screen of 1000 nits (BT.2100)."""
 _TABLE_BITS = 12
-"""Of a source's 16-bit numbers; HDR video has 10 or 12."""
+"""Bits used of a source's 16-bit numbers; HDR video has 10 or 12."""
 _PIXELS_AT_A_TIME = 16384
-"""Temporaries then stay in the cache, which makes it some ten times as fast as over a whole picture."""
+"""Keeps temporaries in the cache, which is about ten times as fast as a whole picture at once."""
 
 
 def tone_mapped(rgb: NDArray[np.uint16], transfer: HdrTransfer) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB of BT.2020 in, of BT.709 out."""
+    """Convert (H, W, 3) RGB of BT.2020 to BT.709."""
     pixels = rgb.reshape(-1, 3)
     mapped = np.empty(pixels.shape, np.uint8)
     for start in range(0, len(pixels), _PIXELS_AT_A_TIME):
         part = slice(start, start + _PIXELS_AT_A_TIME)
         light = _LIGHT[transfer](pixels[part]) @ _BT709_OF_BT2020.T
-        mapped[part] = _sdr_numbers(_bent(np.maximum(light, 0.0, out=light)))
+        mapped[part] = _sdr_numbers(_compressed(np.maximum(light, 0.0, out=light)))
     return mapped.reshape(rgb.shape)
 
 
-def _bent(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 3) in multiples of SDR's white, all below 1 afterwards. The largest of the three is bent and the others keep
-    their share of it, so that no colour changes its hue.
+def _compressed(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compress (N, 3) light, in multiples of SDR white, to at most 1. The largest of the three is compressed and the
+    others keep their ratio to it, so that no hue changes.
     """
-    red, green, blue = light.T  # a maximum along so short an axis takes four times as long
+    red, green, blue = light.T  # a maximum along such a short axis takes four times as long
     largest = np.minimum(np.maximum(np.maximum(red, green), blue), _PEAK)
     # A hyperbola from the knee, where its slope is 1, to the peak, where it is 1: `mobius` of FFmpeg's tonemap filter.
     a = -(_KNEE**2) * (_PEAK - 1) / (_KNEE**2 - 2 * _KNEE + _PEAK)
@@ -76,7 +77,7 @@ def _sdr_numbers(light: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 @cache
 def _sdr_table() -> NDArray[np.uint8]:
-    """(65536,) of light from 0 to 1: with fewer, the darkest numbers would be left out."""
+    """(65536,) numbers for light from 0 to 1; a smaller table would skip the darkest numbers."""
     return np.round(np.linspace(0, 1, 1 << 16) ** (1 / _SDR_GAMMA) * 255).astype(np.uint8)
 
 
@@ -86,7 +87,7 @@ def _pq_light(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 def _hlg_light(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     scene = _hlg_table().take(pixels >> 16 - _TABLE_BITS)
-    # A screen raises the whole pixel by its luma.
+    # A screen scales the whole pixel by its luma.
     scene *= _PEAK * (scene @ _BT2020_LUMA)[:, None] ** np.float32(_HLG_SYSTEM_GAMMA - 1)
     return scene
 
@@ -95,12 +96,12 @@ _LIGHT: dict[HdrTransfer, Callable[[NDArray[np.uint16]], NDArray[np.float32]]] =
     HdrTransfer.PQ: _pq_light,
     HdrTransfer.HLG: _hlg_light,
 }
-"""(N, 3) of numbers to what a screen shows, in multiples of SDR's white."""
+"""Convert (N, 3) numbers to the light of a screen, in multiples of SDR white."""
 
 
 @cache
 def _pq_table() -> NDArray[np.float32]:
-    """SMPTE ST 2084's EOTF, over all numbers of `_TABLE_BITS`."""
+    """The EOTF of SMPTE ST 2084, over all numbers of `_TABLE_BITS`."""
     m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
     root = np.linspace(0, 1, 1 << _TABLE_BITS) ** (1 / m2)
     nits = 10_000 * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1)
@@ -109,7 +110,7 @@ def _pq_table() -> NDArray[np.float32]:
 
 @cache
 def _hlg_table() -> NDArray[np.float32]:
-    """The inverse of BT.2100's OETF, over all numbers of `_TABLE_BITS`: light of the scene, from 0 to 1."""
+    """The inverse of BT.2100's OETF, over all numbers of `_TABLE_BITS`: scene light from 0 to 1."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     numbers = np.linspace(0, 1, 1 << _TABLE_BITS)
     return np.where(numbers <= 0.5, numbers**2 / 3, (np.exp((numbers - c) / a) + b) / 12).astype(np.float32)

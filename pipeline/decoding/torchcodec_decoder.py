@@ -1,4 +1,4 @@
-"""Exact frames by torchcodec, on a core or by a GPU's decoder."""
+"""The torchcodec backend: exact frames, decoded on a core or by a GPU's decoder."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 from torchcodec.decoders import VideoDecoder
 
 from pipeline.decoding.chunk_decoder import PTS_TOLERANCE_SECONDS
-from pipeline.decoding.ffmpeg_errors import let_torchcodec_speak
+from pipeline.decoding.ffmpeg_errors import restore_torchcodec_log
 from pipeline.errors import DecodeFailed
 from pipeline.types import Chunk
 from pipeline.video.video_files import VideoFile
 
 BLOCK_BYTES = 64 * 1024**2
-"""Of source pictures decoded in one call: memory stays near the size of the result, and not of the source."""
+"""Source pictures per call: keeps memory near the size of the result instead of the source."""
 
-# What torchcodec 0.17 raises over 902 damaged files; JSONDecodeError is a ValueError.
+# The errors that torchcodec 0.17 raised over 902 damaged files; JSONDecodeError is a ValueError.
 _ERRORS = (RuntimeError, ValueError, IndexError)
 
 
 class TorchcodecDecoder:
-    """torchcodec in exact mode: its scan finds every frame's time, so that an index means what the plan means by it.
+    """Decodes in exact mode: a scan of the file finds every frame's time, so that indices agree with the plan.
 
-    `approximate` is neither faster nor right: it shows other frames in videos of variable frame rate.
+    `approximate` is not faster, and returns other frames for videos of variable frame rate.
     """
 
     def __init__(self, video: VideoFile, device: Literal["cpu", "cuda"] = "cpu") -> None:
-        # Over an open file: given bytes or a file-like object torchcodec crashed on none of 902 damaged files, and it
-        # cannot be led to another file by a manifest.
+        # Over an open file: given bytes or a file-like object, torchcodec crashed on none of 902 damaged files, and no
+        # manifest can redirect it to another file.
         self._file = video.open("rb")
         try:
             self._decoder = VideoDecoder(
@@ -41,7 +41,7 @@ class TorchcodecDecoder:
             where = "" if device == "cpu" else f" on {device}"
             raise DecodeFailed(f"torchcodec cannot open the video{where}") from error
         finally:
-            let_torchcodec_speak()
+            restore_torchcodec_log()
 
     def frames(self, chunk: Chunk) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         if len(chunk.frame_indices) and int(chunk.frame_indices.max()) >= len(self._decoder):
@@ -64,7 +64,7 @@ class TorchcodecDecoder:
         except _ERRORS:
             if len(places) == 1:
                 return
-            # One bad packet fails the whole call; halving finds the frames that are well.
+            # One bad packet fails the whole call; halving isolates the good frames.
             for half in np.array_split(places, 2):
                 yield from self._block(chunk, half)
             return

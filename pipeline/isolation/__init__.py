@@ -1,1 +1,1 @@
-"""Work in a process that may die."""
+"""Run work in a process that may die."""

@@ -1,4 +1,4 @@
-"""The other side of `isolation`, run as `python -m pipeline.isolation.host`: a host, which forks, and its workers."""
+"""The host process, which forks workers, and the workers. Run as `python -m pipeline.isolation.host`."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from pipeline.isolation.process import Handler, WorkLimits
 
 _PR_SET_PDEATHSIG = 1
 _MOST_LOG_BYTES = 1024**2
-"""A worker writes to its log alone, and a file full of errors would write without end."""
+"""A worker writes to its log alone, which a file full of errors could grow without end."""
 _FIRST_CLIENT_SECONDS = 60.0
 _COMMAND_SECONDS = 10.0
-"""A client sends a command at once; one that is stopped in the middle of it must not stop the others."""
+"""A client sends each command as a whole; one that stalls in the middle must not stall the others."""
 
 
 class _Host:
-    """Forks, reaps and imports for whoever is connected, until nobody is."""
+    """Forks, reaps and imports for its clients, until the last one disconnects."""
 
     def __init__(self, handler: str, listener: socket.socket) -> None:
         module, _, name = handler.partition(":")
@@ -57,12 +57,12 @@ class _Host:
         while ready := self._selector.select(timeout_seconds):
             for key, _ in ready:
                 if key.fileobj is self._listener:
-                    self._welcome()
+                    self._accept()
                 elif isinstance(key.fileobj, socket.socket):
                     self._serve(key.fileobj)
-            timeout_seconds = None if self._workers else 0.0  # whoever has come meanwhile is still let in
+            timeout_seconds = None if self._workers else 0.0  # accept clients that connected meanwhile
 
-    def _welcome(self) -> None:
+    def _accept(self) -> None:
         client, _ = self._listener.accept()
         if not is_same_user(client):
             client.close()
@@ -84,7 +84,7 @@ class _Host:
                 raise EOFError
             client.sendall(answer.to_bytes(NUMBER_BYTES, "big"))
         except (EOFError, OSError):
-            self._part_with(client)
+            self._disconnect(client)
 
     def _fork(self, client: socket.socket, fd: int) -> int:
         pid = os.fork()
@@ -112,7 +112,7 @@ class _Host:
         self._workers[client].remove(pid)
         return os.waitpid(pid, 0)[1]
 
-    def _part_with(self, client: socket.socket) -> None:
+    def _disconnect(self, client: socket.socket) -> None:
         self._selector.unregister(client)
         client.close()
         for pid in self._workers.pop(client):
@@ -157,15 +157,15 @@ def _run_worker(handler: Handler, connection: Connection) -> None:
             if memory_fd is not None:
                 os.close(memory_fd)
         pickled = ForkingPickler.dumps(answer)
-        del answer  # an error holds what its work held: the frames of a whole chunk
+        del answer  # an error references what its work held: the frames of a whole chunk
         connection.send_bytes(pickled)
-        libc.malloc_trim(0)  # after a video of a day, 150 MB that are free would stay with this process
+        libc.malloc_trim(0)  # after a video of a day, this process would keep 150 MB of free memory
 
 
 def _ask(connection: Connection, what: Any) -> None:
     connection.send((ASKED, what))
     if not connection.recv():
-        raise OSError("what the worker asked for could not be had")
+        raise OSError("the worker's request failed")
 
 
 def _received_fd(connection: Connection) -> int:
@@ -175,7 +175,7 @@ def _received_fd(connection: Connection) -> int:
 
 
 def _apply(limits: WorkLimits, shared_bytes: int) -> None:
-    """Counts CPU and memory from now on: what is kept from the work before is not this work's."""
+    """Apply the limits to CPU and memory from now on, without what earlier work left behind."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _set_soft_limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + limits.cpu_seconds) + 1)
     _set_soft_limit(resource.RLIMIT_AS, _address_space_bytes() + limits.memory_bytes + shared_bytes)
@@ -192,13 +192,13 @@ def _address_space_bytes() -> int:
 
 
 def main() -> None:
-    """Comes back as soon as it listens: whoever started it waits for that, and the host goes on without a parent."""
+    """Return once the host listens: its starter waits for that. The host itself goes on in a child process."""
     handler, name = sys.argv[1:]
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             listener.bind(f"\0{name}")
         except OSError:
-            return  # another one was quicker
+            return  # another host was faster
         listener.listen()
         if not os.fork():
             _Host(handler, listener).run()

@@ -1,8 +1,8 @@
-"""Our ends of a host and of the workers that it forks, and the words that both ends use. The others: `worker_host`.
+"""Our ends of the connections to a host and to the workers that it forks, and the messages of both ends. The other
+ends are in `host`.
 
-A host is found by a name, in the kernel's abstract socket namespace: whoever comes first starts it, and it ends with
-the last that is connected to it. It is nobody's child, so that a replica that ends does not take it from the others:
-Ray kills the children of a worker that exits.
+A host listens on a name in the kernel's abstract socket namespace. The first client starts it, and it ends with its
+last client. It is no client's child: Ray kills the children of a replica that exits, and other replicas still use it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from typing import Any
 from pipeline.errors import ServiceError
 
 DONE, FAILED, ASKED = "done", "failed", "asked"
-"""What a worker says: its work's result, its error, or that it needs something first."""
+"""What a worker sends: its result, its error, or a request to its caller."""
 FORK, REAP, LOAD = b"f", b"r", b"l"
-"""What a host is asked for: a worker, the status of one that has died, a module. It answers each with a number."""
+"""Commands to a host: fork a worker, return the status of a dead one, import a module. It answers with a number."""
 NUMBER_BYTES = 8
 IMPORTED, NOT_IMPORTED = 0, 1
 """A host's answers to LOAD."""
 _HOST_TIMEOUT_SECONDS = 60.0
-"""It imports torch first, which took 4 to 9 s here, and torchcodec where it is asked for, 5 s."""
+"""The import of torch took 4 to 9 s, and that of torchcodec 5 s."""
 _HOST_STARTS = 5
-"""One may end, with the last that it worked for, just when another comes."""
+"""A host may end with its last client just as a new client connects."""
 _KEPT_FROM_HOSTS = ("AWS_", "OTEL_", "RAY_", "__RAY_")
-"""How variables begin that a worker has no business with: credentials, and what differs from replica to replica."""
+"""Prefixes of variables that hosts do not inherit: credentials, and values that differ between replicas."""
 
 
 class WorkerLink:
@@ -41,8 +41,8 @@ class WorkerLink:
     def __init__(self, pid: int, connection: Connection, modules: frozenset[str]) -> None:
         self.pid = pid
         self.modules = modules
-        """What its host had imported for it."""
-        self._process_fd = os.pidfd_open(pid)  # a number may come to mean another process
+        """Modules that its host had imported before the fork."""
+        self._process_fd = os.pidfd_open(pid)  # a pid may be reused
         self._connection = connection
 
     def send(self, request: Any, limits: Any, memory_fd: int | None) -> None:
@@ -70,15 +70,15 @@ class WorkerLink:
 
 
 class HostLink:
-    """Our end of a host, which is started if it is not there yet."""
+    """Our end of a host. Starts the host if it does not run."""
 
     def __init__(self, handler: str, group: str) -> None:
-        """Raises OSError when it cannot be had."""
+        """Raises OSError if the host cannot be started."""
         self._modules: frozenset[str] = frozenset()
         self._socket = _connected(handler, group)
 
     def load(self, module: str) -> None:
-        """Has it import `module`, once. Raises ServiceError when it cannot, OSError when it is gone."""
+        """Have the host import `module`, once. Raises ServiceError if the import fails, OSError if the host is gone."""
         if module in self._modules:
             return
         name = module.encode()
@@ -88,7 +88,7 @@ class HostLink:
         self._modules |= {module}
 
     def fork(self) -> WorkerLink:
-        """Raises OSError when the host is gone."""
+        """Fork a worker. Raises OSError if the host is gone."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
@@ -97,7 +97,7 @@ class HostLink:
             return WorkerLink(pid, Connection(ours.detach()), self._modules)
 
     def reap(self, pid: int) -> int:
-        """The wait status of a worker that has died; 0 when the host is gone."""
+        """The wait status of a dead worker; 0 if the host is gone."""
         try:
             self._socket.sendall(REAP + pid.to_bytes(NUMBER_BYTES, "big"))
             return self._number()
@@ -105,7 +105,7 @@ class HostLink:
             return 0
 
     def close(self) -> None:
-        """It kills what is left of our workers, and ends if we were the last."""
+        """Disconnect. The host kills our remaining workers, and ends after its last client."""
         self._socket.close()
 
     def _number(self) -> int:
@@ -116,7 +116,7 @@ class HostLink:
 
 
 def is_same_user(connection: socket.socket) -> bool:
-    """Whether the process at the other end is this user's: anybody may use the names of abstract sockets."""
+    """Whether the process at the other end runs as this user: any user may bind the name of an abstract socket."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, user, _ = struct.unpack("3i", credentials)
     return bool(user == os.getuid())
@@ -136,9 +136,9 @@ def _connected(handler: str, group: str) -> socket.socket:
             if is_same_user(connection):
                 return connection
             connection.close()
-            raise PermissionError("somebody else's process has the name of this one's host")
+            raise PermissionError("a process of another user has taken the name of this host")
         command = [sys.executable, "-m", "pipeline.isolation.host", handler, name]
-        # It comes back when it listens, or when another one does.
+        # It returns once it listens, or another host does.
         try:
             subprocess.run(
                 command,
@@ -154,14 +154,14 @@ def _connected(handler: str, group: str) -> socket.socket:
 
 
 def _name(handler: str, group: str, environment: dict[str, str]) -> str:
-    """Of a host: those that would do their work in another way than ours does have other names."""
+    """The name of a host. Hosts with another handler, group, interpreter or environment have other names."""
     digest = hashlib.blake2b(repr((handler, group, sys.executable, sorted(environment.items()))).encode())
     return f"longtake-{digest.hexdigest()[:32]}"
 
 
 def _environment() -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_FROM_HOSTS)}
-    # The handler's module lies where ours does, whatever folder this process works in.
+    # The host finds the handler's module where we do, in any working directory.
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    # One worker, one core: and each thread that a library starts would take address space.
+    # A worker uses one core, and each further thread of a library would take address space.
     return environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

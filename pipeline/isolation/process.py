@@ -1,16 +1,17 @@
-"""Work on hostile bytes in a process that may die: what shares it, and what asked for it, live on.
+"""Run work on hostile bytes in a process that may die without affecting its caller or other work.
 
-It contains crashes, hangs and hunger. It is no sandbox: a file that took a worker over would be this user.
+This contains crashes, hangs and excessive memory. It is no sandbox: a file that takes over a worker has this user's
+rights.
 
-    our process ──► host, which imports the handler's module and then only forks ──► worker, which does the work
+    our process ──► host, which imports the handler's module and then only forks ──► worker, which runs the work
     another     ──►                                                              ──► another
 
-A worker is kept from one piece of work to the next. When it dies, or is killed because it takes too long, the host
-forks another: that takes 16 ms, where starting one anew with torch takes 4 to 9 s. Processes of one group share a
-host: what it has imported, 280 MB of torch that no two processes share otherwise, is there once for all of them.
+A worker serves one piece of work after another. If it dies, or is killed because it takes too long, the host forks
+another in 16 ms; a new process that imports torch takes 4 to 9 s. Processes of one group share a host, and with it the
+280 MB of torch that it imported.
 
-multiprocessing's forkserver does the same, but its children import the main module again, which in a Ray worker is
-Ray itself: 0.7 s each time.
+multiprocessing's forkserver works alike, but its children import the main module, which in a Ray worker is Ray itself:
+0.7 s for each child.
 """
 
 from __future__ import annotations
@@ -29,69 +30,68 @@ from pipeline.errors import LongtakeError, ServiceError
 from pipeline.isolation.links import ASKED, DONE, FAILED, HostLink, WorkerLink
 
 _WALL_SECONDS_PER_CPU_SECOND = 6.0
-"""A machine may be this much busier than its number of workers says before slow work is taken for stuck."""
+"""How far a machine may be overloaded before slow work counts as stuck."""
 
 
 Ask = Callable[[Any], None]
-"""In a worker: has something done by who asked for the work, such as fetching bytes, which a worker has no means to.
-Raises OSError when it could not be done."""
+"""In a worker: has the caller do something, such as fetching bytes, which the worker itself cannot do. Raises OSError
+if it fails."""
 
 
 class Handler(Protocol):
-    """Does the work of one kind; lives in the worker, and keeps there what it likes."""
+    """Does one kind of work. It lives in the worker, and may keep state there."""
 
     def __call__(self, request: Any, memory_fd: int | None, ask: Ask) -> Any: ...
 
 
 @dataclass(frozen=True)
 class WorkLimits:
-    """Beyond these a worker is killed, or refused memory."""
+    """Beyond these limits a worker is killed, or its allocations fail."""
 
     cpu_seconds: float
     memory_bytes: int
-    """Of address space, beside what the worker has when the work begins and what is shared with it."""
+    """Address space, beside what the worker holds at the start and the memory shared with it."""
 
 
 class WorkLost(Exception):
-    """The worker is gone, and what it was doing with it. The text goes on from the name of the work."""
+    """The worker ended before its work did. The text continues a sentence that starts with the name of the work."""
 
 
 class WorkCrashed(WorkLost):
-    """It died of the work, or was killed by somebody else."""
+    """The worker died: the work crashed it, or another process killed it."""
 
 
 class WorkAborted(Exception):
-    """Whoever asked for the work has given it up."""
+    """The caller cancelled the work."""
 
 
-class GivenUp:
-    """Whether one piece of work is still wanted. Set from any thread, by `IsolatedProcess.give_up`."""
+class Cancellation:
+    """Whether one piece of work is cancelled. `IsolatedProcess.cancel` sets it, from any thread."""
 
     def __init__(self) -> None:
         self.is_set = False
 
 
 class IsolatedProcess:
-    """Gives one worker one piece of work at a time. Used by one thread at a time, but for `give_up`."""
+    """Runs one piece of work at a time in a worker. Used by one thread at a time, except for `cancel`."""
 
     def __init__(self, handler: str, group: str | None = None) -> None:
-        """`handler` is `module:class`; the class is called without arguments, in the worker.
+        """`handler` is `module:class`; the worker calls the class without arguments.
 
-        Those of this machine that name the same group have their workers forked by the same host; without one it is
-        this process's own.
+        The workers of one group on this machine are forks of the same host. Without a group, the host is private.
         """
         self.num_workers_lost = 0
-        """Those that died of their work or had to be stopped; not those whose work was given up."""
+        """Workers that died or had to be killed; cancelled work does not count."""
         self._handler = handler
         self._group = group or uuid4().hex
         self._host: HostLink | None = None
         self._worker: WorkerLink | None = None
-        self._under_way: GivenUp | None = None
+        self._under_way: Cancellation | None = None
         self._lock = threading.Lock()
-        """Over which piece of work the worker has, so that none is killed in the place of another."""
+        """Guards `_under_way`, so that no worker is killed for another piece of work."""
 
     def start(self) -> None:
-        """Has a worker ready for the first piece of work. Raises ServiceError as `call` does."""
+        """Start a worker before the first piece of work. Raises ServiceError as `call` does."""
         self._worker = self._ready_worker(None)
 
     def call(
@@ -102,22 +102,22 @@ class IsolatedProcess:
         module: str | None = None,
         memory_fd: int | None = None,
         serve: Callable[[Any], None] | None = None,
-        given_up: GivenUp | None = None,
+        cancellation: Cancellation | None = None,
     ) -> Any:
-        """What the handler gives for `request`. With `memory_fd` both sides have that memory; `serve` does what the
-        worker asks for.
+        """Return the handler's result for `request`. Both sides share the memory of `memory_fd`; `serve` does what the
+        worker asks of its caller.
 
-        The worker has `module` imported: the host does so when it is first asked for, and all workers from then on
-        are forked with it, so that none pays for it out of its limits.
+        The host imports `module` on its first use, and all later workers are forked with it. So the import does not
+        count towards a worker's limits.
 
-        Raises the handler's LongtakeErrors and those of `serve`, WorkCrashed when the worker died, WorkLost when it had
-        to be stopped or failed in a way that its handler does not know, WorkAborted when `given_up` is set, and
-        ServiceError when no worker can be had.
+        Raises the LongtakeErrors of the handler and of `serve`, WorkCrashed if the worker died, WorkLost if it had to
+        be killed or raised an unexpected error, WorkAborted once `cancellation` is set, and ServiceError if no worker
+        can be started.
         """
-        given_up = given_up or GivenUp()
+        cancellation = cancellation or Cancellation()
         worker = self._worker = self._ready_worker(module)
         try:
-            with self._doing(given_up):
+            with self._doing(cancellation):
                 worker.send(request, limits, memory_fd)
                 kind, answer = self._answer(worker, limits, serve)
         except TimeoutError as error:
@@ -126,7 +126,7 @@ class IsolatedProcess:
             raise WorkLost(f"took more than {limits.cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND:.0f} s") from error
         except (EOFError, OSError) as error:
             lost = self._lost(worker, limits)
-            if given_up.is_set:
+            if cancellation.is_set:
                 raise WorkAborted from error
             self.num_workers_lost += 1
             raise lost from error
@@ -135,8 +135,8 @@ class IsolatedProcess:
         raise answer if isinstance(answer, LongtakeError) else WorkLost(f"failed with {answer}")
 
     @contextmanager
-    def _doing(self, work: GivenUp) -> Iterator[None]:
-        """In here the worker may be killed for `work`, and for no other."""
+    def _doing(self, work: Cancellation) -> Iterator[None]:
+        """While this block runs, `cancel` may kill the worker for `work` alone."""
         with self._lock:
             if work.is_set:
                 raise WorkAborted
@@ -148,7 +148,7 @@ class IsolatedProcess:
                 self._under_way = None
 
     def _answer(self, worker: WorkerLink, limits: WorkLimits, serve: Callable[[Any], None] | None) -> tuple[str, Any]:
-        """The worker's answer, or the error of what it asked for."""
+        """The worker's answer, or the error of `serve`."""
         failure: LongtakeError | None = None
         remaining_seconds = limits.cpu_seconds * _WALL_SECONDS_PER_CPU_SECOND
         while True:
@@ -162,11 +162,11 @@ class IsolatedProcess:
 
     @property
     def worker_pid(self) -> int | None:
-        """None before the first piece of work, and after one that ended its worker."""
+        """None before the first piece of work, and after the worker was lost."""
         return self._worker.pid if self._worker else None
 
-    def give_up(self, work: GivenUp) -> None:
-        """Ends a piece of work, from any thread, under way or not yet: its `call` raises WorkAborted."""
+    def cancel(self, work: Cancellation) -> None:
+        """Cancel a piece of work, started or not, from any thread: its `call` raises WorkAborted."""
         with self._lock:
             work.is_set = True
             if self._worker and self._under_way is work:
@@ -199,7 +199,7 @@ class IsolatedProcess:
                 if module is not None:
                     self._host.load(module)
                 return self._host.fork()
-            except OSError:  # somebody killed the host, or it cannot be started
+            except OSError:  # the host was killed, or does not start
                 self._close_host()
         raise ServiceError("This server cannot start a process to work on videos; try again later.")
 
@@ -215,10 +215,10 @@ class IsolatedProcess:
 
 
 def _failure_of(serve: Callable[[Any], None] | None, what: Any) -> LongtakeError | None:
-    """Does what a worker asks for; returns why it could not be done."""
+    """Serve a worker's request, and return why that failed."""
     try:
         if serve is None:
-            return ServiceError("The video is not all there, and nothing fetches the rest.")
+            return ServiceError("A part of the video is missing, and nothing fetches it.")
         serve(what)
     except LongtakeError as error:
         return error

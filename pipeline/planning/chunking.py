@@ -1,8 +1,7 @@
-"""The plan of an analysis: where a video is cut and which frames of each chunk are looked at. Arithmetic only.
+"""Plan an analysis: where to cut a video, and which frames of each chunk to sample. Arithmetic only.
 
-Where the asked frames per second do not fit the frame or token budget of one engine request, chunks get shorter
-first, so that every frame asked for is still looked at. Only when a chunk can get no shorter does the rate fall, and
-then the plan says so.
+If `requested_fps` does not fit the frame or token budget of one engine request, chunks get shorter first, so that every
+requested frame is still sampled. Only when chunks can get no shorter does the rate fall, and the plan says so.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from pipeline.types import Chunk, ChunkingRequest, ChunkPlan, FrameSampling, Pic
 from pipeline.video.packet_index import PacketIndex
 
 SHORTEST_CHUNK_SECONDS = 2.0
-"""Chunks are not cut shorter than this, nor shorter than twice their overlap, for the sake of a budget."""
+"""A budget cuts no chunk shorter than this, nor shorter than twice its overlap."""
 PTS_TOLERANCE_SECONDS = 1e-6
 """Below any container's clock tick; absorbs the rounding of pts x time_base."""
 KEY_FRAME_SHARE = 0.1
-"""Of the way from one chunk to the next: a chunk starts this much earlier for the sake of a key frame, and no more, so
-that there are at most a ninth more chunks."""
+"""How much earlier a chunk may start to begin at a key frame, as a share of the distance between chunks: at most a
+ninth more chunks result."""
 COUNT_ROUNDING = 1e-6
 """Absorbs the rounding of rate x time."""
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """How every chunk of a plan is made."""
+    """The parameters of all chunks of a plan."""
 
     duration_seconds: float
     fps: float
@@ -58,12 +57,12 @@ def plan_chunks(
     max_chunks: int,
     packet_index: PacketIndex | None = None,
 ) -> ChunkPlan:
-    """Cuts `video`, whose frames are shown at `pts_seconds` (N,), into chunks that fit `budget`.
+    """Cut `video`, whose frames are shown at `pts_seconds` (N,), into chunks that fit `budget`.
 
-    With a `packet_index` each chunk also says which packets its frames can be had from, and starts at a key frame where
-    one is near: then nothing before it is decoded for its sake.
+    With a `packet_index`, each chunk also lists the packets that contain its frames. It starts at a key frame if one is
+    near, so that decoding it needs no earlier packets.
 
-    Raises InvalidRequest when the range is empty, or when not even a pair of frames fits.
+    Raises InvalidRequest if the range is empty, or not even a pair of frames fits.
     """
     start, stop = _range(video, request)
     requested_fps = _requested_fps(video, request, stop - start)
@@ -131,12 +130,12 @@ def _cut(
 
 
 def _most_frames(fps: float, seconds: float) -> int:
-    """That may come on the screen in this time, whenever it starts."""
+    """The most frames that can appear in this time, whenever it starts."""
     return math.ceil(fps * seconds - COUNT_ROUNDING)
 
 
 def _frames_that_fit(num_frames: int, video: VideoInfo, sampling: FrameSampling, budget: TokenBudget) -> int:
-    """The largest even count, at most `num_frames`, whose tokens fit. Fewer frames may each be larger: it is tried."""
+    """The largest even count, at most `num_frames`, whose tokens fit. It searches: fewer frames may each be larger."""
     for count in range(max(TEMPORAL_PATCH, floor_even(num_frames)), 0, -TEMPORAL_PATCH):
         height, width = _size(video, sampling, count)
         needed = chunk_token_bound(count, height, width)
@@ -172,8 +171,8 @@ def _spans(
     key_seconds: NDArray[np.float64],
     max_chunks: int,
 ) -> list[tuple[float, float]]:
-    """(start, stop) of each chunk. All but the last overlap the next one by what was asked; none is longer than asked
-    but for a rest too short for a pair of frames, which joins the chunk before it.
+    """(start, stop) of each chunk. Each overlaps the next one as requested, and is at most as long as requested. Only a
+    rest too short for a pair of frames makes the last chunk longer.
     """
     overlap_seconds = request.chunk_overlap_seconds
     stride = cut.duration_seconds - overlap_seconds
@@ -200,7 +199,7 @@ def _spans(
 
 
 def _at_key_frame(seconds: float, tolerance_seconds: float, key_seconds: NDArray[np.float64]) -> float:
-    """The last key frame at `seconds` or, by no more than the tolerance, before; `seconds` where there is none."""
+    """The last key frame at `seconds`, or before it within the tolerance; `seconds` itself if there is none."""
     place = int(np.searchsorted(key_seconds, seconds + PTS_TOLERANCE_SECONDS)) - 1
     if place >= 0 and key_seconds[place] >= seconds - tolerance_seconds:
         return float(key_seconds[place])
@@ -227,7 +226,7 @@ def _chunk(
         first = max(0, int(np.searchsorted(pts_seconds, start + PTS_TOLERANCE_SECONDS)) - 1)  # still on the screen
         last = max(first, last)
     available = last - first + 1
-    # Not frames / fps, as fetch_video has it: at 25.02 fps on average, 10 s would be worth 19 frames, and so 18.
+    # Not frames / fps, as in fetch_video: at an average of 25.02 fps, 10 s would give 19 frames, and so 18.
     seconds = round(stop - start, 6)
     count = _num_frames(available, seconds, request.frame_sampling, cut)
     if video.is_variable_frame_rate:
@@ -263,17 +262,17 @@ def _notices(
     nframes = request.frame_sampling.nframes
     if video.hdr_transfer:
         yield (
-            f"The video is HDR ({video.hdr_transfer}): its frames are tone-mapped to SDR, but for chunks of which a "
+            f"The video is HDR ({video.hdr_transfer}): its frames are tone-mapped to SDR, except in chunks for which a "
             "notice says otherwise."
         )
     if video.is_interlaced:
-        yield "The video is interlaced: its frames are deinterlaced, but for chunks of which a notice says otherwise."
+        yield (
+            "The video is interlaced: its frames are deinterlaced, except in chunks for which a notice says otherwise."
+        )
     if requested_fps > video.fps and cut.fps >= requested_fps:
-        asked = f"fps is {requested_fps:g}" if nframes is None else f"nframes is {nframes}"
-        if video.is_variable_frame_rate:
-            yield f"{asked}, and the video itself has {video.fps:g} frames per second on average: none was taken twice."
-        else:
-            yield f"{asked}, and the video itself has {video.fps:g} frames per second: all were taken."
+        requested = f"fps is {requested_fps:g}" if nframes is None else f"nframes is {nframes}"
+        outcome = " on average: none was taken twice." if video.is_variable_frame_rate else ": all were taken."
+        yield f"{requested}, and the video itself has {video.fps:g} frames per second{outcome}"
     if nframes is not None and nframes % TEMPORAL_PATCH and nframes <= cut.max_frames + 1:
         yield f"nframes is {nframes}, and the model looks at frames in pairs: {floor_even(nframes)} were taken."
     if cut.duration_seconds < min(request.chunk_duration_seconds, range_seconds):

@@ -1,4 +1,4 @@
-"""How much of an analysis is under way at once. Plain asyncio."""
+"""Bound how much of an analysis runs at once. Plain asyncio."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Result = TypeVar("Result")
 
 
 class ByteBudget:
-    """Bytes that may be in flight at once, handed out first come, first served.
+    """A budget of bytes in flight, granted in order of arrival.
 
-    The object store has no admission control of its own: 16 arrays of 100 MB at once in a store of 450 MB spilled
-    2.1 GB and took three times as long.
+    Ray's object store has no admission control: 16 concurrent arrays of 100 MB in a store of 450 MB spilled 2.1 GB and
+    took three times as long.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
@@ -30,7 +30,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def reserved(self, num_bytes: int) -> AsyncIterator[None]:
-        """Holds `num_bytes`; waits until they are free. One reservation above the capacity has it all to itself."""
+        """Hold `num_bytes`, once they are free. A reservation above the capacity takes all of it."""
         held = min(num_bytes, self.capacity_bytes)
         await self._acquire(held)
         try:
@@ -48,7 +48,7 @@ class ByteBudget:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # granted in the moment of the cancellation
+            if turn.done() and not turn.cancelled():  # granted at the moment of the cancellation
                 self._free_bytes += num_bytes
             elif (num_bytes, turn) in self._waiting:
                 self._waiting.remove((num_bytes, turn))
@@ -58,7 +58,7 @@ class ByteBudget:
     def _wake(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free_bytes:
             num_bytes, turn = self._waiting.popleft()
-            if turn.cancelled():  # its task has not been told yet
+            if turn.cancelled():  # its task has not run yet
                 continue
             self._free_bytes -= num_bytes
             turn.set_result(None)
@@ -67,9 +67,9 @@ class ByteBudget:
 async def run_windowed(
     items: Iterable[Item], work: Callable[[Item], Awaitable[Result]], *, window: int
 ) -> AsyncIterator[Result]:
-    """Runs `work` on each item, at most `window` at a time and in order of start; yields results as they come.
+    """Run `work` on each item, at most `window` at a time and started in order; yield results as they arrive.
 
-    Closing the iterator, or an exception in `work`, cancels what is under way and waits for its end.
+    Closing the iterator, or an exception in `work`, cancels the running work and waits for its end.
     """
     rest = iter(items)
     running: set[asyncio.Task[Result]] = set()

@@ -1,4 +1,4 @@
-"""From a URL, an S3 object, an upload or a server path to a file on this node, past every guard.
+"""Open a video from a URL, S3, an upload or a server path as a file on this node, behind every guard.
 
 Everything here is synchronous; callers run it in threads.
 """
@@ -20,11 +20,9 @@ from pipeline.sources.uploads.stored_files import (
 )
 from pipeline.sources.urls import (
     DataUrl,
-    check_http_url,
     decode_data_url,
     decode_frame_list,
     parse_video_url,
-    public_name,
 )
 
 __all__ = [
@@ -39,7 +37,6 @@ __all__ = [
     "StoredFile",
     "UploadStore",
     "VideoLibrary",
-    "check_http_url",
     "check_room",
     "decode_data_url",
     "decode_frame_list",
@@ -49,6 +46,5 @@ __all__ = [
     "page_of",
     "parse_video_url",
     "post",
-    "public_name",
     "s3_client",
 ]

@@ -1,4 +1,4 @@
-"""Every kind of video source, opened as a file on this node."""
+"""Open any kind of video source as a file on this node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.sources.remote.http_downloads import HttpOrigin
 from pipeline.sources.remote.node_cache import HeldFile, NodeCache
 from pipeline.sources.remote.public_addresses import Resolver, resolve_host
 from pipeline.sources.remote.remote_blocks import RemoteBlocks, prepare_blocks
-from pipeline.sources.remote.s3_objects import S3Origin, s3_client, s3_video_name
+from pipeline.sources.remote.s3_objects import S3Origin, s3_client
 from pipeline.sources.remote.transfers import CountedOrigin, Origin, RemoteVersion, copy_body
 from pipeline.sources.uploads.opening import open_upload_store
 from pipeline.types import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
@@ -30,11 +30,11 @@ _PARAMS = {LocalVideo: "video_path", HttpVideo: "video_url", S3Video: "video_url
 
 
 class VideoLibrary:
-    """Opens video sources. Files of this node are used where they lie; others are copied, once per node.
+    """Opens video sources. Files of this node are used in place; remote ones are copied, once per node.
 
-    One library may be used by many threads, and a process needs only one: what it may try again at each host is counted
-    here. `resolve` looks host names up; `on_fetched` is told, by any thread, of bytes that came from a remote source:
-    `http` or `s3`, and how many.
+    One library serves all threads of a process, and holds the retry budget of each host. `resolve` looks up host names.
+    `on_fetched` is called from any thread with the kind of a remote source, `http` or `s3`, and the number of bytes
+    that arrived.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class VideoLibrary:
 
     @contextmanager
     def open(self, source: VideoSource, expected_fingerprint: str | None = None) -> Iterator[LocalCopy]:
-        """A file on this node that stays in place while the context is open.
+        """Open `source` as a file on this node that stays in place while the context is open.
 
-        With `expected_fingerprint`, of an earlier open of the same source, the bytes are those or
-        SourceChanged is raised; a copy of them on this node is used without asking the origin.
+        `expected_fingerprint` comes from an earlier open of the same source: other bytes raise SourceChanged, and a
+        copy on this node is used without a request to the origin.
 
-        Raises SourceErrors, InvalidRequest, UnreadableVideo when the file is empty, and ServiceError when
-        this node's disk fails.
+        Raises SourceErrors, InvalidRequest, UnreadableVideo if the file is empty, and ServiceError if this node's disk
+        fails.
         """
         with ExitStack() as stack:
             try:
@@ -80,7 +80,7 @@ class VideoLibrary:
                 origin = HttpOrigin(url, self._settings, self._retry_budgets, resolve=self._resolve)
                 return self._open_remote(CountedOrigin(origin, partial(self._on_fetched, "http")), expected, stack)
             case S3Video():
-                return self._open_remote(self._s3_origin(source, s3_video_name(source)), expected, stack)
+                return self._open_remote(self._s3_origin(source, source.public_name), expected, stack)
 
     def _open_local(self, path: str, expected: str | None) -> LocalCopy:
         copy = self._local_files.find(path)
@@ -126,7 +126,7 @@ class VideoLibrary:
         return LocalCopy(held.path, held.size_bytes, fingerprint)
 
     def _blocks(self, held: HeldFile, origin: Origin, fingerprint: str, stack: ExitStack) -> LocalCopy:
-        """As much of the video as was needed so far; the rest is fetched when it is read."""
+        """The blocks of the video that were read so far; the rest is fetched on reading."""
         stack.enter_context(held)
         file = stack.enter_context(held.path.open("r+b"))
         blocks = RemoteBlocks(file, origin, self._settings)
@@ -138,7 +138,7 @@ class VideoLibrary:
 
     @cached_property
     def _s3_client(self) -> S3Client:
-        return s3_client(self._settings, max_attempts=1)  # the origin itself tries again
+        return s3_client(self._settings, max_attempts=1)  # the origin itself retries
 
 
 def _remote_fingerprint(origin: Origin, version: RemoteVersion) -> str:
@@ -146,5 +146,5 @@ def _remote_fingerprint(origin: Origin, version: RemoteVersion) -> str:
 
 
 def _cache_key(origin: Origin, fingerprint: str, *, of_blocks: bool = False) -> str:
-    # With the location once more, so that a fingerprint never leads to the copy of another source.
+    # With the location again, so that a fingerprint never leads to the copy of another source.
     return fingerprint_of(origin.location, fingerprint, "blocks" if of_blocks else "whole")

@@ -13,7 +13,7 @@ from pipeline.sources.copies import LocalCopy, check_size, fingerprint_of
 
 
 class LocalFiles:
-    """Finds the files that a client may name by path. They are used where they lie."""
+    """Finds the files that a client may name by path. They are used in place."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._roots = tuple(root.resolve() for root in settings.media_roots)
@@ -22,8 +22,8 @@ class LocalFiles:
     def find(self, path: str) -> LocalCopy:
         """The file at `path`, which is absolute or relative to a media root.
 
-        Raises SourceForbidden outside the roots, whether or not something is there, and for what is no
-        regular file; SourceNotFound, SourceTooLarge, UnreadableVideo when it is empty, InvalidRequest.
+        Raises SourceForbidden outside the roots, whether or not the file exists, and for anything but a regular file;
+        SourceNotFound, SourceTooLarge, UnreadableVideo if it is empty, InvalidRequest.
         """
         if not path or "\0" in path:
             raise InvalidRequest("The path is empty or contains a NUL. Name a file below a media root.")
@@ -47,7 +47,7 @@ class LocalFiles:
 
 
 def stat_regular_file(path: Path, *, name: str, max_bytes: int) -> os.stat_result:
-    """The status of a readable, regular file. Nothing is opened, since opening a FIFO blocks.
+    """The status of a readable, regular file. Opens nothing: opening a FIFO would block.
 
     Raises SourceNotFound, SourceForbidden, SourceTooLarge, UnreadableVideo. `name` stands for it in messages.
     """

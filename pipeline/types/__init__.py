@@ -30,6 +30,7 @@ from pipeline.types.requests import (
 )
 from pipeline.types.sources import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
 from pipeline.types.texts import Generation, TextDelta, TokenLogprob, TokenUsage, WrittenToken
+from pipeline.types.urls import HttpUrl
 from pipeline.types.videos import NO_TREATMENT, HdrTransfer, PictureTreatment, VideoInfo
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "FrameSampling",
     "Generation",
     "HdrTransfer",
+    "HttpUrl",
     "HttpVideo",
     "JsonFormat",
     "LocalVideo",

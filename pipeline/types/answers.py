@@ -10,7 +10,7 @@ from pipeline.types.texts import Generation
 
 @dataclass(frozen=True)
 class ChunkText:
-    """What the engine wrote about a chunk, and how its frames were had."""
+    """The text about a chunk, and how its frames were decoded."""
 
     generation: Generation
     decode: DecodeReport
@@ -26,21 +26,21 @@ class ChunkFailure:
 
 @dataclass(frozen=True)
 class ChunkAnswer:
-    """What came of one chunk: a text, or a failure."""
+    """The outcome of one chunk: a text, or a failure."""
 
     chunk_index: int
     start_seconds: float
     stop_seconds: float
     processing_seconds: float
-    """From the moment the chunk was let into the window to its answer, retries included."""
+    """From the chunk's admission to the window until its answer, retries included."""
     attempts: int
     text: ChunkText | None
     failure: ChunkFailure | None
     is_reused: bool = False
-    """Whether it was given to another analysis that asked the same, and cost nothing now."""
+    """Whether it was copied from an earlier analysis with the same request, at no cost."""
 
     def reused(self) -> ChunkAnswer:
-        """As the answer of another analysis."""
+        """A copy for another analysis."""
         if self.text is None:
             return replace(self, is_reused=True, processing_seconds=0.0)
         text = ChunkText(
@@ -50,7 +50,7 @@ class ChunkAnswer:
 
     @property
     def queue_seconds(self) -> float:
-        """Time in which the chunk was neither decoded nor inferred: waiting for a replica, moving, lost attempts."""
+        """Time spent outside decoding and inference: waiting for a replica, in transfer, in lost attempts."""
         if self.text is None:
             return 0.0
         busy_seconds = self.text.decode.decode_seconds + self.text.generation.inference_seconds

@@ -12,22 +12,22 @@ from pipeline.types.videos import NO_TREATMENT, PictureTreatment
 
 @dataclass(frozen=True)
 class DecodeReport:
-    """How the frames of a chunk were had."""
+    """How the frames of a chunk were decoded."""
 
     num_frames: int
     missing_pts_seconds: tuple[float, ...]
-    """Times of frames that were planned and could not be decoded."""
+    """Times of planned frames that could not be decoded."""
     backend: str
-    """Which brought frames; with `and` between them when there were several."""
+    """The backends that delivered frames, joined by `and`."""
     fallback_reason: str | None
-    """Why the first backend was not the only one; None when it was."""
+    """Why other backends ran after the first one; None if none did."""
     decode_seconds: float
     is_damaged: bool = False
-    """Whether FFmpeg reported damage over it: it conceals what it can, so that a frame may show what never was."""
+    """Whether FFmpeg reported damage. It conceals what it can, so a frame may show something that never existed."""
     untreated: PictureTreatment = NO_TREATMENT
-    """What the frames needed and no backend of the order can do; they are as the video has them."""
+    """Treatment that the frames need and no configured backend can apply; they are as the video has them."""
     is_reused: bool = False
-    """Whether it was decoded for a question before this one."""
+    """Whether the frames were decoded for an earlier question."""
 
     def reused(self) -> DecodeReport:
         return replace(self, decode_seconds=0.0, is_reused=True)
@@ -40,22 +40,22 @@ class DecodedFrames:
     frames: NDArray[np.uint8]
     """(T, H, W, 3) RGB."""
     pts_seconds: NDArray[np.float64]
-    """(T,), the times the model is told; a frame already on the screen when its chunk starts has the chunk's start."""
+    """(T,), the times in the prompt; a frame that is on the screen when its chunk starts gets the chunk's start."""
     report: DecodeReport
 
 
 @dataclass(frozen=True, eq=False)
 class VideoSegment:
-    """Some seconds of a chunk as the engine takes them: a video of its own, in one prompt with its neighbours."""
+    """A few seconds of a chunk, as an input of the engine: a video item in one prompt with its neighbours."""
 
     patches: NDArray[np.uint8]
-    """(pairs x patch rows x patch columns, 1536): a patch of a pair of frames in each row, in the processor's order."""
+    """(pairs x patch rows x patch columns, 1536): one patch of a pair of frames per row, in the processor's order."""
     grid: tuple[int, int, int]
     """Pairs of frames, rows and columns of patches."""
     pair_seconds: tuple[float, ...]
-    """The time that the model is told for each pair."""
+    """The time in the prompt for each pair."""
     content_id: str
-    """The same for the same pixels: by it the engine knows again what it has seen."""
+    """Equal for equal pixels; the engine's caches use it as their key."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,10 @@ from pipeline.types.videos import NO_TREATMENT, PictureTreatment, VideoInfo
 
 @dataclass(frozen=True)
 class PacketRun:
-    """Packets of a video that a decoder is fed without a break. Ticks are those of the stream's clock."""
+    """Consecutive packets of a video that a decoder is fed. Ticks are those of the stream's clock."""
 
     seek_ticks: int
-    """What to ask the demuxer for, to be led to the first one, which is a key frame, or before it."""
+    """Where to seek: the demuxer lands at or before the first packet, which is a key frame."""
     first_pts_ticks: int
     last_pts_ticks: int
     num_packets: int
@@ -23,7 +23,7 @@ class PacketRun:
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """A planned slice of a video, with the frames that will be looked at."""
+    """A planned slice of a video, with the frames to sample."""
 
     index: int
     start_seconds: float
@@ -31,15 +31,15 @@ class Chunk:
     frame_indices: NDArray[np.int64]
     """(T,), in display order, counted from the video's first frame."""
     pts_seconds: NDArray[np.float64]
-    """(T,), when the frames come on the screen; the first may do so before the chunk starts, and stand into it."""
+    """(T,), when each frame appears on the screen; the first may appear before the chunk starts and last into it."""
     clock_offset_seconds: float
     """The container's own time of the video's first frame; `pts_seconds` counts from there."""
     height_px: int
     width_px: int
     packet_runs: tuple[PacketRun, ...] = ()
-    """The packets from which its frames can be had, in order; empty where the video's packets allow no such plan."""
+    """The packets that contain its frames, in order; empty if the video's packets allow no such plan."""
     treatment: PictureTreatment = NO_TREATMENT
-    """What its frames need; that of all chunks of a video."""
+    """How to treat its frames; the same for all chunks of a video."""
 
     @property
     def num_frames(self) -> int:
@@ -52,15 +52,15 @@ class Chunk:
 
 @dataclass(frozen=True, eq=False)
 class ChunkPlan:
-    """All chunks of one analysis and what had to be given up to fit them in."""
+    """All chunks of one analysis, and how they differ from the request."""
 
     video: VideoInfo
     chunks: tuple[Chunk, ...]
     start_seconds: float
     stop_seconds: float
     chunk_duration_seconds: float
-    """As planned; shorter than asked where a budget forced it."""
+    """As planned; shorter than requested if a budget requires it."""
     requested_fps: float
     planned_fps: float
     notices: tuple[str, ...] = ()
-    """What differs from the request, in words for the client."""
+    """How the plan differs from the request, in words for the client."""

@@ -1,4 +1,4 @@
-"""What a request asks of the planner and of the engine."""
+"""The parameters of a request: frame sampling, chunking, scheduling, prompt and token sampling."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """Which frames to look at and at what size. With neither `fps` nor `nframes`, which exclude each other, all are."""
+    """Which frames to sample, and at what size. `fps` and `nframes` exclude each other; neither takes every frame."""
 
     fps: float | None
     nframes: int | None
@@ -19,9 +19,9 @@ class FrameSampling:
     total_pixels: int
     """Over the frames of one chunk; bounds `max_pixels` when there are many frames."""
     min_frames: int
-    """In each chunk, where the video has as many; only where `fps` is set."""
+    """Per chunk, if the video has as many; applies only with `fps`."""
     resized_px: tuple[int, int] | None = None
-    """(height, width) that frames are given, to the nearest multiples of 32; the three bounds do not apply then."""
+    """(height, width) of the frames, rounded to multiples of 32; it replaces the three bounds on pixels."""
 
     @property
     def takes_all(self) -> bool:
@@ -30,7 +30,7 @@ class FrameSampling:
 
 @dataclass(frozen=True)
 class ChunkingRequest:
-    """How to cut a video."""
+    """How to cut a video into chunks."""
 
     chunk_duration_seconds: float
     chunk_overlap_seconds: float
@@ -42,7 +42,7 @@ class ChunkingRequest:
 
 @dataclass(frozen=True)
 class TokenBudget:
-    """What the engine's context leaves for one chunk."""
+    """Tokens that the engine's context leaves for one chunk."""
 
     max_model_len: int
     text_tokens: int
@@ -55,23 +55,23 @@ class TokenBudget:
 
 @dataclass(frozen=True)
 class Turn:
-    """When the engine comes to a request, and with which others it may share what it has computed."""
+    """An engine request's place in the queue, and the requests it may share computed tokens with."""
 
     priority: int = 0
-    """Lower goes first."""
+    """The lowest number runs first."""
     cache_salt: str | None = None
-    """Only with those of the same salt."""
+    """Requests share only with requests of the same salt."""
 
 
 @dataclass(frozen=True)
 class Trail:
-    """By what everything that is done for one analysis is found again, in the logs and traces of every process."""
+    """Identifies the work of one analysis in the logs and traces of every process."""
 
     analysis_id: str | None = None
     chunk_index: int | None = None
-    """Where the work is for one chunk alone."""
+    """Set for work on a single chunk."""
     traceparent: str | None = None
-    """The span that the work belongs to, as W3C's Trace Context writes it; None where nothing is traced."""
+    """The span of the work, in the format of W3C Trace Context; None without tracing."""
 
 
 NO_TRAIL = Trail()
@@ -79,10 +79,10 @@ NO_TRAIL = Trail()
 
 @dataclass(frozen=True)
 class JsonFormat:
-    """That a text is to be JSON. One that `max_tokens` cuts off is not."""
+    """Constrains a text to JSON. A text that `max_tokens` cuts off is not valid JSON."""
 
     schema: str | None = None
-    """The JSON schema that it follows, itself as JSON; None: any object."""
+    """The JSON schema, itself as JSON; None allows any object."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +97,17 @@ class TokenSampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     stop: tuple[str, ...] = ()
-    """The text ends before any of these."""
+    """Stop sequences; the text ends before the first of them."""
     json_format: JsonFormat | None = None
     num_logprobs: int | None = None
-    """Alternatives told for each token of the text, beside its own log probability; None: not even that."""
+    """Alternatives to return for each token, beside its own log probability; None returns neither."""
     adapter: str | None = None
-    """The LoRA adapter by whose model they are picked; None: the model as it is."""
+    """The LoRA adapter to use; None uses the base model."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the engine is told. Chat formatting is the engine's own."""
+    """The texts of an engine request. The engine applies the chat template."""
 
     text: str
     system: str | None = None
@@ -115,7 +115,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question of before, and what was answered."""
+    """An earlier question and its answer."""
 
     question: str
     answer: str

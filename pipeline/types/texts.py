@@ -10,7 +10,7 @@ class TokenUsage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    """Of the prompt's: those that the engine still had from a prompt before."""
+    """Prompt tokens that the engine found in its prefix cache."""
 
     @property
     def total_tokens(self) -> int:
@@ -33,7 +33,7 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A token and how likely it was in its place."""
+    """A token and its log probability in its place."""
 
     token: str
     logprob: float
@@ -41,7 +41,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class WrittenToken:
-    """A token of a text, and the likeliest ones in its place."""
+    """A token of a text, and the most likely tokens in its place."""
 
     written: TokenLogprob
     likeliest: tuple[TokenLogprob, ...]
@@ -57,4 +57,4 @@ class Generation:
     usage: TokenUsage
     inference_seconds: float
     tokens: tuple[WrittenToken, ...] | None = None
-    """Where they were asked for."""
+    """Set if the request asks for log probabilities."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class HdrTransfer(StrEnum):
-    """How the numbers of an HDR picture mean light (BT.2100)."""
+    """The transfer function of an HDR picture (BT.2100)."""
 
     PQ = "PQ"
     HLG = "HLG"
@@ -15,7 +15,7 @@ class HdrTransfer(StrEnum):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What probing found in the packets, and in the first picture."""
+    """Metadata from a video's packets and its first picture."""
 
     width: int
     """Pixels, as shown: a rotation in the file is already applied."""
@@ -30,19 +30,19 @@ class VideoInfo:
     """FFmpeg's name of the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2`."""
     size_bytes: int
     fingerprint: str
-    """Identifies the bytes: a decoder that finds another fingerprint refuses to go on."""
+    """Identifies the bytes: a decoder that finds another fingerprint raises SourceChanged."""
     is_variable_frame_rate: bool
     clock_offset_seconds: float
     """The container's own time of the first frame, which is time 0 here."""
     hdr_transfer: HdrTransfer | None = None
-    """As the first picture says; None for SDR."""
+    """From the first picture; None for SDR."""
     is_interlaced: bool = False
-    """Whether the first picture says so, or the stream. Whether pictures really are of two times, nobody looked."""
+    """Whether the first picture or the stream is flagged as interlaced. The pictures themselves are not analysed."""
 
 
 @dataclass(frozen=True)
 class PictureTreatment:
-    """What a video's pictures need, to be what the model knows: progressive, and SDR."""
+    """How to convert a video's pictures to what the model was trained on: progressive, and SDR."""
 
     tone_mapped_from: HdrTransfer | None = None
     is_deinterlaced: bool = False

@@ -1,1 +1,1 @@
-"""What a file is: container, packets, frames and their times."""
+"""Identify a video file: its container, packets, frames and their times."""

@@ -1,4 +1,4 @@
-"""Opening a file with FFmpeg's demuxers, safely: what probing and decoding share."""
+"""Open a file safely with FFmpeg's demuxers, for probing and decoding."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pipeline.video.sniffing import SNIFF_BYTES, sniff_container
 
 @contextmanager
 def opened_container(file: BinaryIO) -> Iterator[InputContainer]:
-    """FFmpeg's demuxer over an open file, after a look at the content.
+    """FFmpeg's demuxer over an open file, once its content is recognised.
 
-    FFmpeg is given the file and never its name: by name it would follow a playlist that calls itself `video.mp4`.
+    FFmpeg gets the file and never its name: given a name, it would follow a playlist called `video.mp4`.
     """
     if sniff_container(file.read(SNIFF_BYTES)) is None:
         raise UnsupportedMedia(
             "The file is not a video in a container that is allowed here (MP4/MOV, Matroska/WebM, AVI, MPEG-TS, "
-            "MPEG-PS, FLV, Ogg): its first bytes are none of theirs, whatever its name says."
+            "MPEG-PS, FLV, Ogg), judging by its first bytes. Convert it to one of these, such as MP4."
         )
     file.seek(0)
     with translated_ffmpeg_errors(), av.open(file, mode="r", metadata_errors="replace") as container:
@@ -34,7 +34,7 @@ def opened_container(file: BinaryIO) -> Iterator[InputContainer]:
 
 @contextmanager
 def translated_ffmpeg_errors() -> Iterator[None]:
-    """FFmpeg's complaints about a file, as ours."""
+    """Translate FFmpeg's errors about a file."""
     try:
         yield
     except (av.error.FFmpegError, EOFError, ValueError) as error:
@@ -45,12 +45,12 @@ def translated_ffmpeg_errors() -> Iterator[None]:
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
-    """The stream's packets in the order of the file, and an empty last one."""
+    """The stream's packets in file order, followed by an empty one."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
-        except IndexError:  # PyAV 18.1, behind the last packet, where a stream turned up midway (MPEG-TS, FLV)
+        except IndexError:  # PyAV 18.1, after the last packet, if a stream appeared midway (MPEG-TS, FLV)
             return
         if packet is None:
             return
@@ -58,7 +58,7 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[av.Pa
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The stream that FFmpeg holds for the best; torchcodec picks the same one."""
+    """The stream that FFmpeg considers best; torchcodec picks the same one."""
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream):
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "no"
@@ -67,11 +67,11 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 class WithoutMediaData(io.RawIOBase):
-    """An MP4 whose pictures are not read: they are zeros. Its tables say where each is, when it is shown, how large.
+    """An MP4 that reads its pictures as zeros. Its tables hold the place, the time and the size of each picture.
 
-    So the packets of a remote file are known without its being fetched. FFmpeg's demuxer gives the same times, sizes
-    and order; only its flag of key frames comes from the pictures for some codecs, and is wrong
-    (`VideoStream.index_entries` has the table's).
+    So the packets of a remote file are known without a fetch of its pictures. FFmpeg's demuxer returns the same times,
+    sizes and order. For some codecs, though, it derives key frame flags from the pictures, and these are wrong; use
+    those of `VideoStream.index_entries`.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -95,22 +95,22 @@ class WithoutMediaData(io.RawIOBase):
         return self._place
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._size_bytes - self._place
-        stop = self._place + (wanted if size < 0 else min(size, max(0, wanted)))
+        remaining = self._size_bytes - self._place
+        stop = self._place + (remaining if size < 0 else min(size, max(0, remaining)))
         for start, end in self._media:
             if start <= self._place < end:
                 content = bytes(min(stop, end) - self._place)
                 break
             if self._place < start:
                 stop = min(stop, start)
-                content = self._really_read(stop)
+                content = self._read_tables(stop)
                 break
         else:
-            content = self._really_read(stop)
+            content = self._read_tables(stop)
         self._place += len(content)
         return content
 
-    def _really_read(self, stop: int) -> bytes:
+    def _read_tables(self, stop: int) -> bytes:
         self._file.seek(self._place)
         return self._file.read(stop - self._place)
 
@@ -119,7 +119,7 @@ _BOX_HEADER_BYTES, _LARGE_BOX_HEADER_BYTES = 8, 16
 
 
 def _media_data(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """(start, stop) of what is in each `mdat` box (ISO/IEC 14496-12, 4.2)."""
+    """(start, stop) of the content of each `mdat` box (ISO/IEC 14496-12, 4.2)."""
     place, size_bytes = 0, file.seek(0, os.SEEK_END)
     while place + _BOX_HEADER_BYTES <= size_bytes:
         file.seek(place)
@@ -129,7 +129,7 @@ def _media_data(file: BinaryIO) -> Iterator[tuple[int, int]]:
             size, header_bytes = int.from_bytes(header[8:], "big"), _LARGE_BOX_HEADER_BYTES
         stop = size_bytes if size == 0 else min(place + size, size_bytes)
         if stop < place + header_bytes:
-            return  # no box: FFmpeg will say so
+            return  # no box: FFmpeg will reject it
         if kind == b"mdat":
             yield place + header_bytes, stop
         place = stop

@@ -1,7 +1,7 @@
-"""A video that comes as a list of images: put into one file as they are, to be treated like any other video.
+"""Write a list of images into a video file, unchanged, so that it can be treated like any other video.
 
-Nothing is decoded here: of the images only the headers are read, and of FFmpeg only the muxer runs. In MOV, whose clock
-takes any rate; Matroska's ticks every millisecond, and FFmpeg writes no PNG into it.
+Nothing is decoded here: only the images' headers are read, and only FFmpeg's muxer runs. The container is MOV, whose
+clock takes any rate; Matroska's ticks every millisecond, and FFmpeg writes no PNG into it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pipeline.errors import InvalidRequest, UnsupportedMedia, VideoTooLong
 from pipeline.video.image_headers import ImageHeader, ImageRefused, image_header
 
 DEFAULT_SAMPLE_FPS = 2.0
-"""fetch_video's; vLLM takes 1."""
+"""The default of fetch_video; vLLM's is 1."""
 MIN_SAMPLE_FPS, MAX_SAMPLE_FPS = 0.01, 240.0
 _MOST_TICKS_PER_FRAME = 1_000_000
-"""With it a rate is kept to 12 digits, and a day's times fit 64 bits."""
+"""Keeps 12 digits of a rate, and lets a day's times fit 64 bits."""
 
 
 def frame_list_video(images: Iterable[bytes], *, sample_fps: float, max_frames: int) -> bytes:
-    """A MOV file with `images`, JPEGs or PNGs, each shown for 1 / `sample_fps` seconds.
+    """A MOV file of `images`, JPEGs or PNGs, each shown for 1 / `sample_fps` seconds.
 
-    Raises InvalidRequest when there is none or one differs from the first in size or kind, UnsupportedMedia for what is
-    no such image, VideoTooLong for more than `max_frames`.
+    Raises InvalidRequest if there is none, or one differs from the first in size or kind; UnsupportedMedia for other
+    content; VideoTooLong for more than `max_frames`.
     """
     rate = Fraction(sample_fps).limit_denominator(_MOST_TICKS_PER_FRAME)
     file = io.BytesIO()
@@ -50,7 +50,7 @@ def frame_list_video(images: Iterable[bytes], *, sample_fps: float, max_frames: 
             packet.is_keyframe = True
             container.mux(packet)
         if stream is None:
-            raise InvalidRequest("The list holds no frames. Send one image at least.")
+            raise InvalidRequest("The list holds no frames. Send at least one image.")
     return file.getvalue()
 
 

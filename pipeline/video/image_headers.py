@@ -1,6 +1,7 @@
-"""What an image is, read from its headers alone: which of FFmpeg's decoders takes it, and its size.
+"""Read an image's codec and size from its headers alone.
 
-Refused is what readers of images disagree about. Sources: ITU-T T.81, annex B; CIPA DC-008 (Exif); PNG, third edition.
+Images that readers interpret differently are refused. Sources: ITU-T T.81, annex B; CIPA DC-008 (Exif); PNG, third
+edition.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal
 
 
 class ImageRefused(Exception):
-    """The text goes on from the name of the image."""
+    """Its text continues a sentence that starts with the name of the image."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ImageHeader:
 
 
 def image_header(content: bytes) -> ImageHeader:
-    """Raises ImageRefused for what is no JPEG or PNG, or is one of a kind that is not taken here."""
+    """The header of a JPEG or PNG. Raises ImageRefused for other images, and for kinds that are not supported."""
     if content.startswith(b"\xff\xd8\xff"):
         return _jpeg_header(content)
     if content.startswith(_PNG_SIGNATURE):
@@ -33,7 +34,7 @@ def image_header(content: bytes) -> ImageHeader:
 
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _HUFFMAN_FRAME_HEADERS = (0xC0, 0xC1, 0xC2)
-"""Baseline, extended and progressive; the others are lossless, hierarchical or of arithmetic coding."""
+"""Baseline, extended and progressive; the others are lossless, hierarchical or arithmetic-coded."""
 _APP1, _START_OF_SCAN = 0xE1, 0xDA
 _EXIF = b"Exif\0\0"
 
@@ -61,11 +62,11 @@ def _jpeg_header(content: bytes) -> ImageHeader:
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, payload) of each up to the first scan; they end early where the file is damaged."""
+    """(marker, payload) of each segment up to the first scan; ends early in a damaged file."""
     place = 2
     while place + 4 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1]
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # padding
             place += 1
             continue
         stop = place + 2 + int.from_bytes(content[place + 2 : place + 4], "big")
@@ -97,12 +98,12 @@ def _png_header(content: bytes) -> ImageHeader:
         if kind == b"eXIf":
             _check_upright(payload)
     if is_transparent:
-        raise ImageRefused("is a PNG with transparency, and what is behind it is not known; convert it to RGB")
+        raise ImageRefused("is a PNG with transparency and an unknown background; convert it to RGB")
     return ImageHeader("png", width, height)
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(type, payload), without what the file lacks."""
+    """(type, payload) of each chunk; image data is left out, and a truncated chunk has what the file holds."""
     place = len(_PNG_SIGNATURE)
     while place + 8 <= len(content):
         start = place + 8
@@ -117,7 +118,7 @@ _UPRIGHT = 1
 
 
 def _check_upright(exif: bytes) -> None:
-    """FFmpeg 8 and vLLM turn such an image, FFmpeg 5 and fetch_video do not."""
+    """Refuse an image that Exif rotates: FFmpeg 8 and vLLM apply the rotation, FFmpeg 5 and fetch_video do not."""
     byte_orders: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
     order = byte_orders.get(exif[:2])
     if order is None:
@@ -128,6 +129,6 @@ def _check_upright(exif: bytes) -> None:
         orientation = int.from_bytes(entry[8:10], order)
         if int.from_bytes(entry[:2], order) == _ORIENTATION_TAG and orientation != _UPRIGHT:
             raise ImageRefused(
-                f"is to be turned by its Exif data (orientation {orientation}), which some readers do and others do "
-                "not; turn its pixels and leave that out"
+                f"is rotated by its Exif data (orientation {orientation}), which some readers apply and others "
+                "ignore; rotate its pixels and remove the orientation"
             )

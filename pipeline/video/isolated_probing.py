@@ -1,4 +1,4 @@
-"""Probing in a process that may die, as decoding does: a file is hostile from its first byte."""
+"""Probe a video in a process that may die: a file may be hostile from its first byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CPU_SECONDS_PER_BYTE = 100e-9
 """A day of tiny pictures, 2.6 million of them in 95 MB, takes 5 s."""
 _LEAST_MEMORY_BYTES = 1024**3
 _MEMORY_BYTES_PER_PIXEL = 24
-"""Of the one picture that is decoded: some buffers of it."""
+"""Several buffers of the one picture that is decoded."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ProbeWorker:
 
 
 class IsolatedProbe:
-    """`probe`, for many threads at once: as many processes as there are probes at a time."""
+    """`probe` for many threads, with a process for each concurrent probe."""
 
     def __init__(self) -> None:
         self._idle: SimpleQueue[IsolatedProcess] = SimpleQueue()
@@ -55,9 +55,9 @@ class IsolatedProbe:
         limits: VideoLimits,
         fetch: FetchRange | None = None,
     ) -> ProbedVideo:
-        """Raises what `probe` and `fetch` raise; UnreadableVideo also for what brings its process down, or never ends.
+        """Probe `file`. `fetch` fetches missing blocks of a `BlockFile`.
 
-        `fetch` gets what is missing of a `BlockFile`.
+        Raises what `probe` and `fetch` raise, and UnreadableVideo for a file that crashes its process or never ends.
         """
         request = ProbeRequest(file, fingerprint, limits)
         seconds = min(_MOST_CPU_SECONDS, _LEAST_CPU_SECONDS + size_bytes * _CPU_SECONDS_PER_BYTE)
@@ -66,11 +66,11 @@ class IsolatedProbe:
         try:
             try:
                 video: ProbedVideo = process.call(request, work_limits, serve=fetch)
-            except WorkCrashed:  # perhaps for a reason that is not the file's
+            except WorkCrashed:  # the file need not be the cause
                 video = process.call(request, work_limits, serve=fetch)
         except WorkLost as error:
             raise UnreadableVideo(
-                f"The video cannot be read: FFmpeg {error} over it. It is damaged, or made to do harm; re-encode it."
+                f"The video cannot be read: FFmpeg {error} over it. It is damaged or malicious; re-encode it."
             ) from error
         finally:
             self._idle.put(process)

@@ -1,8 +1,7 @@
-"""Where a video's packets are in time, and which of them some frames need: known once, from one look at the packets.
+"""Index a video's packets by time, and plan which of them a set of frames needs. Built in one pass over the packets.
 
-A plan holds for videos whose packets mean what they say. Over 117 files of all kinds, with random frames asked for,
-plans made for others than those that `index_packets` takes missed 43 frames of 1288 and brought 38 wrong ones: in
-MPEG-TS and MPEG-PS, in AVI, and behind edit lists.
+Only videos with reliable packets have an index. Over 117 files of all kinds, plans for the other videos missed 43 of
+1288 random frames and returned 38 wrong ones: in MPEG-TS and MPEG-PS, in AVI, and with edit lists.
 """
 
 from __future__ import annotations
@@ -18,48 +17,49 @@ from numpy.typing import NDArray
 from pipeline.types import PacketRun
 
 PLANNED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
-"""Each packet of these shows one frame; of VP8 some show none."""
+"""Each of their packets shows one frame; some of VP8's show none."""
 PLANNED_PIXEL_FORMATS = frozenset({"yuv420p", "yuvj420p"})
-"""Of others, such as 10 bits a sample, two FFmpegs make colours that differ by one; torchcodec's are fetch_video's."""
+"""In other formats, such as 10 bits a sample, two FFmpeg versions convert to colours that differ by one; torchcodec's
+colours are those of fetch_video."""
 PLANNED_CONTAINERS = ("mov,", "matroska,")
-"""How FFmpeg's names of the demuxers begin that seek to exactly the packet which they are asked for."""
+"""Prefixes of the names of FFmpeg's demuxers that seek exactly to the requested packet."""
 
 
 @dataclass(frozen=True, eq=False)
 class PacketIndex:
-    """The packets of one video stream in the order of the file, which is that of decoding; N of them, a frame each."""
+    """The packets of one video stream in file order, which is decoding order: N of them, one frame each."""
 
     pts_ticks: NDArray[np.int64]
-    """(N,) when the frame is shown, on the container's clock; no two alike."""
+    """(N,) when each frame is shown, on the container's clock; all distinct."""
     key_places: NDArray[np.int64]
-    """(K,) places of the packets at which decoding may start, ascending; the first is 0."""
+    """(K,) places of the packets at which decoding may start, in ascending order; the first is 0."""
     key_seek_ticks: NDArray[np.int64]
-    """(K,) what to ask the demuxer for, to be led to each of them."""
+    """(K,) seek targets for each of them."""
 
     def runs(self, frame_indices: NDArray[np.int64]) -> tuple[PacketRun, ...]:
-        """The fewest packets from which the frames at `frame_indices` (T,), in display order, can be had."""
+        """The fewest packets that contain the frames at `frame_indices` (T,), in display order."""
         places = self._places[frame_indices]
         groups = np.searchsorted(self.key_places, places, side="right") - 1
         last_needed: dict[int, int] = {}  # by group of pictures, counted by its key frame
         for place, group in zip(places.tolist(), groups.tolist(), strict=True):
             last_needed[group] = max(place, last_needed.get(group, 0))
             is_leading = self.pts_ticks[place] < self.pts_ticks[self.key_places[group]]
-            if is_leading and group:  # shown before its key frame: it may refer to the group before
+            if is_leading and group:  # shown before its key frame: it may refer to the previous group
                 last_needed[group - 1] = int(self.key_places[group]) - 1
         return tuple(self._run(first, last) for first, last in self._joined(sorted(last_needed.items())))
 
     @cached_property
     def key_frames(self) -> NDArray[np.int64]:
-        """(K,) of the frames in display order, those at which decoding may start, ascending."""
+        """(K,) indices, in display order, of the frames at which decoding may start; ascending."""
         return np.sort(np.searchsorted(self.pts_ticks[self._places], self.pts_ticks[self.key_places]))
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
-        """(N,) of the frames in display order."""
+        """(N,) places of the frames in display order."""
         return np.argsort(self.pts_ticks, kind="stable")
 
     def _joined(self, last_needed: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """(group, last place) of each run: groups that follow each other without a gap make one."""
+        """(group, last place) of each run. Groups without a gap between them form one run."""
         joined = list(last_needed[:1])
         for (_, before), (group, last) in pairwise(last_needed):
             if before + 1 == self.key_places[group]:

@@ -1,5 +1,5 @@
-"""What a video is, read from its packets; one picture is decoded, to see that it can be, which way up it is, and
-whether it is HDR or interlaced.
+"""Read a video's metadata from its packets. One picture is decoded, which shows that decoding works, and whether the
+video is rotated, HDR or interlaced.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ import itertools
 import os
 import re
 from array import array
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -29,10 +28,10 @@ from pipeline.video.packet_index import PLANNED_CODECS, PLANNED_CONTAINERS, PLAN
 from pipeline.video.video_files import VideoFile
 
 _PACKETS_TO_FIRST_PICTURE = 300
-"""A damaged start is passed over for this many packets: ten seconds at 30 frames per second."""
+"""Packets of a damaged start to skip: ten seconds at 30 frames per second."""
 
 MISSING_SHARE_TOLERATED = 0.02
-"""Of the frames that a file's header promises."""
+"""Share of the frames in a file's header that may be missing."""
 
 _HDR_TRANSFERS: dict[int, HdrTransfer] = {ColorTrc.SMPTE2084: HdrTransfer.PQ, ColorTrc.ARIB_STD_B67: HdrTransfer.HLG}
 _PROGRESSIVE_ORDERS = (0, 1)
@@ -47,16 +46,16 @@ class ProbedVideo:
     pts_seconds: NDArray[np.float64]
     """(N,) in display order; the first is 0."""
     packet_index: PacketIndex | None
-    """None where the packets do not allow to plan by them."""
+    """None if the packets are not reliable enough to plan with."""
 
 
 def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: bool = False) -> ProbedVideo:
-    """Reads the packets of `video` once, from start to end; memory grows by 16 bytes per frame, and 16 per key frame.
+    """Read the packets of `video` once, from start to end. Memory grows by 16 bytes per frame and 16 per key frame.
 
-    With `skims`, where the container has tables of its packets, only these and the first picture are read: for what has
-    to be fetched.
+    With `skims`, only the tables of packets and the first picture are read, if the container has such tables. That is
+    for videos that must be fetched.
 
-    Raises UnsupportedMedia for what is not an allowed video, UnreadableVideo for a damaged one and VideoTooLong for
+    Raises UnsupportedMedia for anything but an allowed video, UnreadableVideo for a damaged one and VideoTooLong for
     one above `limits`.
     """
     with video.open("rb") as file:
@@ -64,7 +63,7 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
             stream = video_stream(container)
             _check_stream(stream, limits)
             picture = _first_picture(container, stream)
-            _check_size(picture.width, picture.height, limits)  # the container may have said less
+            _check_size(picture.width, picture.height, limits)  # the container may declare less
             is_interlaced = picture.interlaced_frame or stream.codec_context.field_order not in _PROGRESSIVE_ORDERS
             skims &= container.format.name.startswith("mov")
         size_bytes = file.seek(0, os.SEEK_END)
@@ -72,9 +71,9 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
         packets_file = cast(BinaryIO, WithoutMediaData(file)) if skims else file
         with opened_container(packets_file) as container:
             stream = video_stream(container)
-            packets = _FramePackets(container, stream, limits.max_total_frames, keys_by_table=skims)
-            ticks = _frame_ticks(packets)
-            clock_seconds = np.sort(ticks).astype(np.float64) * float(stream.time_base or 1)
+            packets = _read_packets(container, stream, limits.max_total_frames, keys_by_table=skims)
+            _check_complete(packets, container, stream)
+            clock_seconds = np.sort(packets.ticks).astype(np.float64) * float(stream.time_base or 1)
             pts_seconds = clock_seconds - clock_seconds[0]
             info = _video_info(
                 container,
@@ -90,11 +89,11 @@ def probe(video: VideoFile, *, fingerprint: str, limits: VideoLimits, skims: boo
         raise VideoTooLong(
             f"The video lasts {info.duration_seconds:.0f} s; {limits.max_duration_seconds:.0f} s are allowed here."
         )
-    return ProbedVideo(info, pts_seconds, _packet_index(packets, ticks, info, picture.format.name))
+    return ProbedVideo(info, pts_seconds, _packet_index(packets, info, picture.format.name))
 
 
 def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
-    codec: VideoCodecContext | None = stream.codec_context  # None where FFmpeg does not know the codec
+    codec: VideoCodecContext | None = stream.codec_context  # None if FFmpeg does not know the codec
     name = codec.codec.canonical_name if codec else "unknown"
     if codec is None or name not in limits.allowed_codecs:
         raise UnsupportedMedia(
@@ -103,7 +102,7 @@ def _check_stream(stream: VideoStream, limits: VideoLimits) -> None:
     if not codec.width or not codec.height:
         raise UnreadableVideo("The video does not say its width and height: it is damaged, or was cut off.")
     _check_size(codec.width, codec.height, limits)
-    # As the header says, where it does, and by the table of packets, where there is one.
+    # From the header, and from the table of packets, if the container has them.
     _check_num_frames(max(stream.frames, len(stream.index_entries)), limits.max_total_frames)
 
 
@@ -120,8 +119,8 @@ def _check_num_frames(num_frames: int, max_frames: int) -> None:
 
 
 def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
-    """PyAV shows a stream's rotation on its frames alone."""
-    stream.thread_count = 1  # each thread would take its share of the process's memory
+    """The first picture that decodes. PyAV exposes a stream's rotation on its frames alone."""
+    stream.thread_count = 1  # each thread would take a share of the process's memory
     for packet in itertools.islice(packets_of(container, stream), _PACKETS_TO_FIRST_PICTURE):
         with suppress(av.error.FFmpegError):
             for picture in packet.decode():
@@ -129,77 +128,80 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFr
     raise UnreadableVideo("None of the video's first pictures can be decoded: the file is damaged, or was cut off.")
 
 
-def _frame_ticks(packets: _FramePackets) -> NDArray[np.int64]:
-    """(N,) when each packet's frame is shown, on the container's own clock, in the order of the file."""
-    ticks = np.fromiter(packets, dtype=np.int64)
-    if not len(ticks):
+@dataclass(frozen=True, eq=False)
+class _VideoPackets:
+    """The packets of a video stream, in the order of the file; N of them show a frame."""
+
+    ticks: NDArray[np.int64]
+    """(N,) when each frame is shown, on the container's own clock."""
+    num_packets: int
+    """With those that an edit list hides."""
+    stop_ticks: int
+    """When the last frame ends."""
+    key_places: NDArray[np.int64]
+    """(K,) places in `ticks` at which decoding may start."""
+    key_seek_ticks: NDArray[np.int64]
+    """(K,) what to seek for each of them."""
+    all_are_plain: bool
+    """Whether each packet has its times, and none is hidden."""
+
+
+def _read_packets(
+    container: InputContainer, stream: VideoStream, max_frames: int, *, keys_by_table: bool
+) -> _VideoPackets:
+    """Read the stream to its end. Memory grows by 8 bytes a frame, and by 16 a key frame.
+
+    Raises UnreadableVideo for a stream without frames, VideoTooLong for more than `max_frames`.
+    """
+    ticks, key_places, key_seek_ticks = array("q"), array("q"), array("q")
+    num_packets = stop_ticks = 0
+    all_are_plain = True
+    # MP4 seeks in an index of decoding times; Matroska's cues are presentation times.
+    seeks_by_dts = container.format.name.startswith("mov")
+    for packet in packets_of(container, stream):
+        # As torchcodec does: AVI knows no presentation times, and an edit list marks what it hides.
+        shown_ticks = packet.pts if packet.pts is not None else packet.dts
+        if shown_ticks is None:
+            all_are_plain &= not packet.size
+            continue
+        num_packets += 1
+        stop_ticks = max(stop_ticks, shown_ticks + (packet.duration or 0))
+        seek_ticks = packet.dts if seeks_by_dts else packet.pts
+        all_are_plain &= packet.size > 0 and not packet.is_discard and None not in (packet.pts, seek_ticks)
+        if not packet.size or packet.is_discard:
+            continue
+        is_key = stream.index_entries[num_packets - 1].is_keyframe if keys_by_table else packet.is_keyframe
+        if is_key and seek_ticks is not None:
+            key_places.append(len(ticks))
+            key_seek_ticks.append(seek_ticks)
+        ticks.append(shown_ticks)
+        _check_num_frames(len(ticks), max_frames)
+    if not ticks:
         raise UnreadableVideo("The video stream holds no frames: the file is damaged, or was cut off.")
-    _check_complete(packets)
-    return ticks
+    return _VideoPackets(
+        np.frombuffer(ticks, np.int64),  # the same memory: a copy would double the peak
+        num_packets,
+        stop_ticks,
+        np.array(key_places, np.int64),
+        np.array(key_seek_ticks, np.int64),
+        all_are_plain,
+    )
 
 
-class _FramePackets:
-    """Presentation time of each packet that shows a frame, in ticks, in the order of the file; counts on the way."""
-
-    def __init__(self, container: InputContainer, stream: VideoStream, max_frames: int, *, keys_by_table: bool) -> None:
-        self.container, self.stream = container, stream
-        self.num_packets = 0
-        """With those that an edit list hides."""
-        self.stop_ticks = 0
-        """When the last frame ends, on the container's clock."""
-        self.key_places = array("q")
-        """Of the packets that show a frame, those at which decoding may start."""
-        self.key_seek_ticks = array("q")
-        self.all_are_plain = True
-        """Whether each packet has its times, and none is hidden."""
-        self._max_frames = max_frames
-        self._keys_by_table = keys_by_table
-
-    def __iter__(self) -> Iterator[int]:
-        num_frames = 0
-        # What their seeking goes by: MP4 has an index of decoding times, Matroska's cues are presentation times.
-        seeks_by_dts = self.container.format.name.startswith("mov")
-        for packet in packets_of(self.container, self.stream):
-            # As torchcodec does: AVI knows no presentation times, and an edit list marks what it hides.
-            ticks = packet.pts if packet.pts is not None else packet.dts
-            if ticks is None:
-                self.all_are_plain &= not packet.size
-                continue
-            self.num_packets += 1
-            self.stop_ticks = max(self.stop_ticks, ticks + (packet.duration or 0))
-            seek_ticks = packet.dts if seeks_by_dts else packet.pts
-            self.all_are_plain &= packet.size > 0 and not packet.is_discard and None not in (packet.pts, seek_ticks)
-            if not packet.size or packet.is_discard:
-                continue
-            if seek_ticks is not None and self._is_key(packet):
-                self.key_places.append(num_frames)
-                self.key_seek_ticks.append(seek_ticks)
-            num_frames += 1
-            _check_num_frames(num_frames, self._max_frames)
-            yield ticks
-
-    def _is_key(self, packet: av.Packet[VideoStream]) -> bool:
-        if self._keys_by_table:
-            return self.stream.index_entries[self.num_packets - 1].is_keyframe
-        return packet.is_keyframe
-
-
-def _packet_index(
-    packets: _FramePackets, ticks: NDArray[np.int64], info: VideoInfo, pixel_format: str
-) -> PacketIndex | None:
+def _packet_index(packets: _VideoPackets, info: VideoInfo, pixel_format: str) -> PacketIndex | None:
     if info.codec not in PLANNED_CODECS or not info.container.startswith(PLANNED_CONTAINERS):
         return None
     if pixel_format not in PLANNED_PIXEL_FORMATS:
         return None
-    starts_with_key = packets.key_places[:1] == array("q", [0])
-    if not (packets.all_are_plain and starts_with_key and len(np.unique(ticks)) == len(ticks)):
+    starts_with_key = packets.key_places[:1].tolist() == [0]
+    if not (packets.all_are_plain and starts_with_key and len(np.unique(packets.ticks)) == len(packets.ticks)):
         return None
-    return PacketIndex(ticks, np.array(packets.key_places), np.array(packets.key_seek_ticks))
+    return PacketIndex(packets.ticks, packets.key_places, packets.key_seek_ticks)
 
 
-def _check_complete(packets: _FramePackets) -> None:
-    """Raises UnreadableVideo for a file that was cut off: a player would show its start and say nothing."""
-    missing = _num_missing(packets)
+def _check_complete(packets: _VideoPackets, container: InputContainer, stream: VideoStream) -> None:
+    """Raise UnreadableVideo for a truncated file, whose start a player would show without an error."""
+    missing = _num_missing(packets, container, stream)
     promised = packets.num_packets + missing
     if missing > promised * MISSING_SHARE_TOLERATED:
         raise UnreadableVideo(
@@ -208,24 +210,23 @@ def _check_complete(packets: _FramePackets) -> None:
         )
 
 
-def _num_missing(packets: _FramePackets) -> int:
-    """How many frames the file lacks by its own account; 0 where it gives none, as MPEG-TS does not."""
-    container, stream = packets.container, packets.stream
+def _num_missing(packets: _VideoPackets, container: InputContainer, stream: VideoStream) -> int:
+    """How many frames the file lacks by its own count; 0 if it has none, as in MPEG-TS."""
     if container.format.name.startswith("mov"):
-        # The index after edit lists. `stream.frames` counts what those cut away, too.
+        # The index after edit lists. `stream.frames` also counts the frames that these remove.
         return len(stream.index_entries) - packets.num_packets
     if container.format.name == "avi":
-        # Times are frame numbers here. A frame that only repeats the one before it is counted, and has no packet.
+        # Times are frame numbers here. A frame that only repeats the previous one is counted, but has no packet.
         return stream.frames - packets.stop_ticks
     if packets.stop_ticks and (seconds := _clock_seconds(stream.metadata.get("DURATION", ""))):
-        # Matroska's tag: where the stream ends, or, by another muxer, how long it is.
+        # Matroska's tag: where the stream ends or, with another muxer, how long it is.
         found_seconds = float(packets.stop_ticks * (stream.time_base or 1))
         return round((seconds - found_seconds) * packets.num_packets / found_seconds)
     return 0
 
 
 def _clock_seconds(text: str) -> float:
-    """Of `00:01:30.500000000`; 0 for anything else."""
+    """The seconds of a text like `00:01:30.500000000`; 0 for anything else."""
     found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else 0.0
 
@@ -262,7 +263,7 @@ def _video_info(
 
 
 def _frame_seconds(stream: VideoStream, pts_seconds: NDArray[np.float64]) -> float:
-    """How long the last frame stands: as long as the median one, as no container says it reliably."""
+    """How long the last frame is shown: as long as the median frame, because no container is reliable here."""
     if len(pts_seconds) > 1:
         seconds = float(np.median(np.diff(pts_seconds))) or float(pts_seconds[-1]) / (len(pts_seconds) - 1)
         if seconds:
@@ -272,13 +273,13 @@ def _frame_seconds(stream: VideoStream, pts_seconds: NDArray[np.float64]) -> flo
 
 
 def _is_variable(pts_seconds: NDArray[np.float64], frame_seconds: float) -> bool:
-    """Whether a frame is more than half a frame away from an even grid; less is the rounding of a coarse clock."""
+    """Whether a frame is more than half a frame off an even grid; less is the rounding of a coarse clock."""
     even = np.linspace(0.0, pts_seconds[-1], len(pts_seconds))
     return bool(np.any(np.abs(pts_seconds - even) > frame_seconds / 2))
 
 
 def shown_size(picture: av.VideoFrame) -> tuple[int, int]:
-    """(width, height) in pixels after the rotation that the file asks for."""
+    """(width, height) in pixels, with the file's rotation applied."""
     if picture.rotation % 180:
         return picture.height, picture.width
     return picture.width, picture.height

@@ -1,7 +1,7 @@
-"""Which container a file is, judged by its first bytes and never by its name.
+"""Recognise a file's container by its first bytes, never by its name.
 
-Only containers that hold a video themselves are recognised. A playlist or manifest (HLS, DASH, ffconcat, SDP,
-IMF) is not: a decoder given one would go on to open whatever files and addresses it lists.
+Only containers that hold the video themselves are recognised. Playlists and manifests (HLS, DASH, ffconcat, SDP, IMF)
+are not: a decoder would open the files and addresses that they list.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 SNIFF_BYTES = 2048
-"""How much of a file `sniff_container` wants to see; less is fine for a shorter file."""
+"""The length of the head that `sniff_container` needs; a shorter file has less."""
 
 
 class Container(StrEnum):
@@ -21,14 +21,14 @@ class Container(StrEnum):
     """Matroska and WebM."""
     AVI = "avi"
     MPEG_TS = "mpegts"
-    """With packets of 188 bytes, or of 192 bytes as in m2ts."""
+    """With packets of 188 bytes, or of 192 as in m2ts."""
     MPEG_PS = "mpegps"
     FLV = "flv"
     OGG = "ogg"
 
 
 def media_type(head: bytes) -> str:
-    """What a browser's player is told of a file that begins with `head`; what is no video is told to nobody."""
+    """The media type of a file that begins with `head`; `application/octet-stream` for anything but a video."""
     container = sniff_container(head)
     if container is Container.MATROSKA and b"webm" in head:
         return "video/webm"
@@ -47,7 +47,7 @@ _MEDIA_TYPES = {
 
 
 def sniff_container(head: bytes) -> Container | None:
-    """Recognises a container by `head`, a file's first `SNIFF_BYTES`. None: not a video that can be used."""
+    """Recognise a container by `head`, a file's first `SNIFF_BYTES`. None for anything but a supported video."""
     if _could_be_manifest(head):
         return None
     if _is_iso_bmff(head):
@@ -71,9 +71,9 @@ _MANIFEST_MARKERS = (b"<mpd", b"<compositionplaylist", b"#extm3u", b"ffconcat")
 
 
 def _could_be_manifest(head: bytes) -> bool:
-    # FFmpeg's DASH and IMF probes search for their marker anywhere before the first NUL, with the highest
-    # score: a file that starts as a container and goes on as a manifest would be opened as the manifest. All
-    # containers here have a NUL early on; text has none.
+    # FFmpeg's DASH and IMF probes search for their marker anywhere before the first NUL, with the highest score. They
+    # would open a file that starts as a container and continues as a manifest as that manifest. All containers here
+    # have a NUL early on; text has none.
     text, nul, _ = head.partition(b"\0")
     return not nul or any(marker in text.lower() for marker in _MANIFEST_MARKERS)
 

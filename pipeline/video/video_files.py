@@ -1,4 +1,4 @@
-"""A video's bytes on this node: a file, or as many blocks of one as were needed so far."""
+"""A video's bytes on this node: a file, or the blocks of one that were read so far."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 BLOCK_BYTES = 1024**2
-"""Of a remote video that are fetched and kept as one."""
+"""The unit in which a remote video is fetched and kept."""
 _BUFFER_BYTES = 64 * 1024
 
 FetchRange = Callable[[tuple[int, int]], None]
-"""Has the bytes from the first number up to the second one put into the file. Raises OSError."""
+"""Fetches the bytes `[start, stop)` into the file. Raises OSError."""
 
 
 class VideoFile(Protocol):
-    """What a video is read from. A `Path` is one."""
+    """A readable video; `Path` satisfies this protocol."""
 
     def open(self, mode: Literal["rb"]) -> io.BufferedReader: ...
 
 
 @dataclass(frozen=True)
 class BlockFile:
-    """A file that holds some blocks of a video, and behind them a map of those that it holds: a byte for each."""
+    """A file that holds some blocks of a video, followed by a map of them with one byte for each."""
 
     path: Path
     size_bytes: int
-    """Of the video."""
+    """The size of the video."""
 
     def fetching(self, fetch: FetchRange) -> VideoFile:
-        """To be read as if all of it were there; what is not is fetched."""
+        """A video that reads as if it were complete; missing blocks are fetched."""
         return _FetchingFile(self, fetch)
 
 
@@ -50,15 +50,15 @@ def num_blocks(size_bytes: int) -> int:
 
 
 def missing_range(fd: int, size_bytes: int, start: int, stop: int) -> tuple[int, int] | None:
-    """From the first to behind the last block that is not there, of those with the bytes from `start` to `stop`."""
+    """The bytes `[start, stop)` from the first to the last missing block among those that overlap the given range."""
     first, last = start // BLOCK_BYTES, (stop - 1) // BLOCK_BYTES
-    there = os.pread(fd, last - first + 1, size_bytes + first)
-    lacking = [first + place for place, is_there in enumerate(there) if not is_there]
-    return (lacking[0] * BLOCK_BYTES, min(size_bytes, (lacking[-1] + 1) * BLOCK_BYTES)) if lacking else None
+    block_map = os.pread(fd, last - first + 1, size_bytes + first)
+    missing = [first + place for place, is_present in enumerate(block_map) if not is_present]
+    return (missing[0] * BLOCK_BYTES, min(size_bytes, (missing[-1] + 1) * BLOCK_BYTES)) if missing else None
 
 
 class _BlockReader(io.RawIOBase):
-    """Reads a file of which some blocks may be missing."""
+    """Reads a file that may lack some blocks."""
 
     def __init__(self, blocks: BlockFile, fetch: FetchRange) -> None:
         self._file = blocks.path.open("rb", buffering=0)

@@ -21,7 +21,7 @@ from pipeline.errors import SourceChanged
 from pipeline.sources import VideoLibrary
 from pipeline.types import ChunkPlan, LocalVideo
 from tests.clips import ClipFolder
-from tests.pipeline.decoding.test_decoding import SMALL, decoded, planned
+from tests.pipeline.decoding.chunks import SMALL, decoded, planned
 from tests.worker_hosts import forked_workers
 
 SOURCE = LocalVideo("h264.mp4")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,11 @@ import jsonschema
 import pytest
 
 from longtake import Longtake
+from tests.clips import zeroed
 from tests.deployments.api.wire import frame_list
+from tests.graph.asking import SHORT, analyze, stream
 from tests.graph.names import S3_BUCKET
-from tests.pipeline.video.test_frame_lists import encoded
-
-PROMPT = "Describe what happens."
-SHORT = {"prompt": PROMPT, "max_tokens": 8, "temperature": 0, "seed": 1}
-
-
-def analyze(client: httpx.Client, **fields: Any) -> dict[str, Any]:
-    response = client.post("/v1/analyses", json=SHORT | fields)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
+from tests.images import encoded
 
 
 def test_many_chunks_merge_into_one_answer(client: httpx.Client, media: Path) -> None:
@@ -170,20 +161,6 @@ def test_every_way_in_gives_the_same_answer(
     assert answer["aggregated_response"] == expected["aggregated_response"]
 
 
-def stream(client: httpx.Client, **fields: Any) -> list[tuple[float, str, dict[str, Any]]]:
-    """(when it came, name, data) of each event."""
-    events = []
-    with client.stream("POST", "/v1/analyses", json=SHORT | fields | {"stream": True}) as response:
-        assert response.headers["content-type"].startswith("text/event-stream"), response.read()
-        name = ""
-        for line in response.iter_lines():
-            if line.startswith("event: "):
-                name = line.removeprefix("event: ")
-            elif line.startswith("data: "):
-                events.append((time.monotonic(), name, json.loads(line.removeprefix("data: "))))
-    return events
-
-
 def test_events_arrive_as_they_happen(client: httpx.Client) -> None:
     events = stream(client, video_path="minutes.mp4", chunk_duration=5, chunk_overlap=0)
     names = [name for _, name, _ in events]
@@ -210,7 +187,7 @@ def _deltas(events: list[tuple[float, str, dict[str, Any]]]) -> str:
 
 
 def test_a_chunk_that_cannot_be_decoded_leaves_a_partial_answer(client: httpx.Client, media: Path) -> None:
-    damaged = _with_a_hole(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
+    damaged = zeroed(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
     answer = analyze(client, video_path=damaged.name, chunk_duration=10, chunk_overlap=0, fps=1)
     assert answer["success"] and answer["partial"]
     failed = [chunk for chunk in answer["chunk_results"] if not chunk["success"]]
@@ -221,15 +198,6 @@ def test_a_chunk_that_cannot_be_decoded_leaves_a_partial_answer(client: httpx.Cl
     assert coverage["uncovered"][-1][1] == failed[-1]["end_time"]
     assert {chunk["error"]["type"] for chunk in failed} == {"decode_failed"}
     assert isinstance(answer["aggregated_response"], str)
-
-
-def _with_a_hole(clip: Path, path: Path, start: float, stop: float) -> Path:
-    """`clip` with zeros for this part of its bytes."""
-    content = bytearray(clip.read_bytes())
-    first, last = int(len(content) * start), int(len(content) * stop)
-    content[first:last] = bytes(last - first)
-    path.write_bytes(content)
-    return path
 
 
 def test_files_of_a_request_are_gone_after_it(client: httpx.Client, media: Path, uploads: Path) -> None:

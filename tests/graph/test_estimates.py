@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.graph.test_analyses import analyze
+from tests.graph.asking import analyze
 
 ASKED = {"video_path": "scenes.mp4", "chunk_duration": 40, "fps": 2}
 

@@ -6,33 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from pipeline.planning.visual_tokens import DEFAULT_MIN_PIXELS
+from tests.graph.asking import BODY, IDLE_CPU_PERCENT, fresh
 from tests.graph.films import film
 from tests.graph.processes import decoding_workers, engine_core, replicas, wait_until
 from tests.worker_hosts import worker_hosts
-
-IDLE_CPU_PERCENT = 25
-BODY = {
-    "prompt": "What happens?",
-    # What the model knows: of other films it says one thing as well as another, and what chunks share a batch decides.
-    "video_path": "scenes.mp4",
-    "chunk_duration": 5,
-    "chunk_overlap": 0,
-    "fps": 2,
-    "max_tokens": 8,
-    "temperature": 0,
-    "seed": 1,
-}
-
-
-def fresh() -> dict[str, str]:
-    """So that frames decoded before are not asked about instead of being decoded."""
-    return {"cache_salt": uuid4().hex}
 
 
 def _kill_the_decoding_workers() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.graph.asking import BODY, IDLE_CPU_PERCENT, fresh
 from tests.graph.films import film
 from tests.graph.processes import decoding_workers, engine_core, replicas, wait_until
-from tests.graph.test_faults import BODY, IDLE_CPU_PERCENT, fresh
 
 UNFINISHED = ("queued", "running")
 

@@ -15,12 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.clips import zeroed
+from tests.deploy.expressions import metrics_in_deploy
 from tests.deployments.telemetry.fake_metrics import all_metrics
-from tests.deployments.telemetry.test_dashboards import metrics_in_deploy
+from tests.graph.asking import SHORT, stream
 from tests.graph.names import S3_BUCKET, S3_SECRET
 from tests.graph.processes import wait_until
 from tests.graph.prometheus import Scrape
-from tests.graph.test_analyses import SHORT, _with_a_hole, stream
 from tests.otlp import Collector, ReceivedSpan
 
 FIVE_CHUNKS = {"video_path": "minutes.mp4", "chunk_duration": 30, "chunk_overlap": 2, "fps": 1}
@@ -81,7 +82,7 @@ def test_metrics_of_one_analysis(client: httpx.Client) -> None:
 
 
 def test_metrics_of_a_damaged_video_from_the_web(client: httpx.Client, media: Path, web: str) -> None:
-    damaged = _with_a_hole(media / "minutes.mp4", media / "web_hole.mp4", 0.4, 0.6)
+    damaged = zeroed(media / "minutes.mp4", media / "web_hole.mp4", 0.4, 0.6)
     before = _settled()
     answer = analyze(client, video_url=f"{web}/{damaged.name}", chunk_duration=10, chunk_overlap=0, fps=1)
     after = _settled(until=lambda scrape: _grown(before, scrape, "analyses_total") == 1)
@@ -162,7 +163,7 @@ def lines_of(deployment: str) -> list[dict[str, Any]]:
 
 
 def test_lines_carry_the_ids(client: httpx.Client, media: Path) -> None:
-    damaged = _with_a_hole(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
+    damaged = zeroed(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
     request_id = f"request-{secrets.token_hex(8)}"
     headers = {"X-Request-ID": request_id}
     answer = analyze(client, headers, video_path=damaged.name, chunk_duration=10, chunk_overlap=0, fps=1)
@@ -210,7 +211,7 @@ BAD_SCHEMA = {"type": "json_schema", "json_schema": {"schema": {"type": "string"
 @pytest.fixture(scope="module")
 def attempts(client: httpx.Client, media: Path, web: str, dead: str) -> dict[str, httpx.Response]:
     """One success of each kind, and what fails in a way of its own; a secret is in all of them."""
-    _with_a_hole(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
+    zeroed(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
     (media / "text.mp4").write_text("no video")
     query = f"X-Amz-Signature={CANARY}&token={CANARY}"
     ask = {"prompt": f"What is {CANARY}?", "max_tokens": 4, "cache_salt": CANARY}
@@ -376,7 +377,7 @@ def test_a_streamed_answer_is_in_one_trace(client: httpx.Client, traces: Collect
 
 
 def test_a_failed_chunk_is_a_failed_span(client: httpx.Client, media: Path, traces: Collector) -> None:
-    damaged = _with_a_hole(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
+    damaged = zeroed(media / "minutes.mp4", media / "hole.mp4", 0.4, 0.6)
     trace_id = secrets.token_hex(16)
     parent = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
     answer = analyze(client, parent, video_path=damaged.name, chunk_duration=10, chunk_overlap=0, fps=1)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi import FastAPI
 
-from tests.deployments.api.conftest import app, orchestrator, service, settings, store, uploads
+from tests.deployments.conftest import app, orchestrator, service, settings, store, uploads
 from tests.longtake.fake_server import served
 
 __all__ = ["app", "orchestrator", "service", "settings", "store", "uploads"]

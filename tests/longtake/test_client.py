@@ -30,9 +30,9 @@ from longtake import (
 from longtake.client import submitted_id
 from longtake.requests import SERVER_VARIABLE
 from pipeline import errors
-from pipeline.types import HttpVideo, LocalVideo, StoredVideo
+from pipeline.types import HttpUrl, HttpVideo, LocalVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE, FakeOrchestrator
-from tests.deployments.api.test_native import ANALYSIS
+from tests.deployments.api.result_bodies import ANALYSIS
 from tests.longtake.fake_server import ID, FakeAnalyses, served
 
 URL = "https://example.com/cat.mp4"
@@ -90,7 +90,7 @@ def test_every_way_to_name_a_video(server: str, orchestrator: FakeOrchestrator, 
     assert (upload.bytes, upload.filename) == (film.stat().st_size, "cat.mp4")
     assert caught.value.status == 404
     sources = [job.source for job in orchestrator.jobs]
-    assert sources[:3] == [HttpVideo(URL), LocalVideo("films/cat.mp4"), StoredVideo(upload.id)]
+    assert sources[:3] == [HttpVideo(HttpUrl.parse(URL)), LocalVideo("films/cat.mp4"), StoredVideo(upload.id)]
     assert all(isinstance(source, StoredVideo) for source in sources[3:])
 
 

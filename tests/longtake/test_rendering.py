@@ -13,7 +13,7 @@ from longtake.clock import clock, subtitle_clock
 from longtake.parsing import parsed
 from longtake.rendering import UNSUPPORTED
 from pipeline.answers.citations import times_in
-from tests.deployments.api.test_native import ANALYSIS, CHUNK_RESULT
+from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT
 
 
 def answer_of(text: str | None, unsupported: tuple[str, ...] = (), **fields: Any) -> Answer:

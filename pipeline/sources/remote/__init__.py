@@ -1,1 +1,1 @@
-"""HTTP and S3, past every guard."""
+"""Read remote videos over HTTP and S3, behind every guard."""

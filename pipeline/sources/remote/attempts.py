@@ -1,15 +1,16 @@
-"""Trying again what an origin failed at: how often, after which pauses, and how much of it altogether."""
+"""Retry failed requests to an origin: how often, after which pauses, and within which budget."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+
+from cachetools import LRUCache
 
 from pipeline.errors import SourceUnavailable
 
@@ -17,8 +18,8 @@ MAX_ATTEMPTS = 3
 _FIRST_PAUSE_SECONDS = 0.5
 _RETRIES_AT_FIRST = 20.0
 _RETRIES_PER_SUCCESS = 0.2
-"""So an origin gets at most 1.2 times the requests that were meant for it, once the first retries are spent. One that
-fails at every tenth takes 1.11 times."""
+"""At most 1.2 requests reach an origin for each one intended, once the first retries are spent. An origin that fails
+every tenth request gets 1.11."""
 _MOST_HOSTS = 1000
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
@@ -26,16 +27,16 @@ Result = TypeVar("Result")
 
 
 class TransientFailure(Exception):
-    """An attempt failed in a way in which the next may not. Its text goes on from the name of the source."""
+    """An attempt failed, and the next may succeed. Its text continues a sentence that starts with the source's name."""
 
     def __init__(self, message: str, *, retry_after_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
-        """How long the origin asked to be left alone."""
+        """The pause that the origin asks for."""
 
 
 class Deadline:
-    """The moment by which a video has to be here."""
+    """The time by which a video must have arrived."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -43,16 +44,16 @@ class Deadline:
 
     @property
     def remaining_seconds(self) -> float:
-        """Below 0 when it is over."""
+        """Negative after the deadline."""
         return self._end - time.monotonic()
 
     def bound(self, timeout_seconds: float | None) -> float:
-        """The shorter one of a timeout and of what is left, above 0: a socket takes 0 for "do not wait"."""
+        """`timeout_seconds`, cut to the remaining time. Always positive: a socket takes 0 for "do not wait"."""
         remaining = self.remaining_seconds
         return max(0.001, remaining if timeout_seconds is None else min(timeout_seconds, remaining))
 
     def check(self, name: str) -> None:
-        """Raises SourceUnavailable when it is over."""
+        """Raise SourceUnavailable after the deadline."""
         if self.remaining_seconds <= 0:
             raise SourceUnavailable(
                 f"{name} did not arrive within {self._seconds:g} seconds. Try a nearer or faster origin, or "
@@ -61,11 +62,11 @@ class Deadline:
 
 
 class RetryBudget:
-    """What may be tried again at one host, by all transfers of this process together.
+    """The retries that all transfers of this process may make at one host.
 
-    Each transfer counts its own attempts; a host that is down would get that many from every one of them. So a retry
-    takes one from here, and a success puts a part of one back (as gRPC's retry throttling and the AWS SDKs' standard
-    mode do). First attempts are free: by them a host that has recovered is noticed.
+    Each transfer bounds its own attempts, but a host that is down would get that many from every transfer. So each
+    retry takes one from this budget, and each success returns a part of one (like gRPC's retry throttling and the AWS
+    SDKs' standard mode). First attempts are free: they detect that a host has recovered.
     """
 
     def __init__(self) -> None:
@@ -73,40 +74,36 @@ class RetryBudget:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Whether there was a retry left, which is now spent."""
+        """Spend one retry; False if none is left."""
         with self._lock:
             is_left = self._retries >= 1
             self._retries -= is_left
             return is_left
 
     def put_back(self) -> None:
-        """After a success."""
+        """Return a part of a retry after a success."""
         with self._lock:
             self._retries = min(_RETRIES_AT_FIRST, self._retries + _RETRIES_PER_SUCCESS)
 
 
 class RetryBudgets:
-    """One budget for each host, of those that were asked last. Used by many threads."""
+    """A budget for each of the hosts used last. Thread-safe."""
 
     def __init__(self) -> None:
-        self._budgets: OrderedDict[str, RetryBudget] = OrderedDict()
+        self._budgets: LRUCache[str, RetryBudget] = LRUCache(_MOST_HOSTS)
         self._lock = threading.Lock()
 
     def of(self, host: str) -> RetryBudget:
         """`host` with its port: another port is another service."""
         with self._lock:
-            budget = self._budgets.setdefault(host, RetryBudget())
-            self._budgets.move_to_end(host)
-            if len(self._budgets) > _MOST_HOSTS:
-                self._budgets.popitem(last=False)
-            return budget
+            return self._budgets.setdefault(host, RetryBudget())
 
 
 def retry(attempt: Callable[[], Result], *, name: str, deadline: Deadline, budget: RetryBudget) -> Result:
-    """What `attempt` returns.
+    """Return the result of `attempt`, retried after a TransientFailure.
 
-    Raises SourceUnavailable when `MAX_ATTEMPTS` have failed in a transient way, when `budget` has nothing left, and
-    when the origin asks for a longer pause than there is time.
+    Raises SourceUnavailable after `MAX_ATTEMPTS`, when `budget` is spent, and when the origin asks for a pause beyond
+    `deadline`.
     """
     count = 1
     while True:
@@ -125,12 +122,12 @@ def retry(attempt: Callable[[], Result], *, name: str, deadline: Deadline, budge
 
 
 def _pause_seconds(failure: TransientFailure, count: int) -> float:
-    """Full jitter: any pause up to one that doubles. After one that was asked for, too: others were told the same."""
+    """Exponential pause with full jitter, added to the origin's own pause, which other clients got, too."""
     return failure.retry_after_seconds + random.uniform(0, _FIRST_PAUSE_SECONDS * 2 ** (count - 1))
 
 
 def _reason_to_stop(failure: TransientFailure, count: int, deadline: Deadline, budget: RetryBudget) -> str:
-    """How the message goes on when there is no further attempt; empty when there is one, which is then taken."""
+    """The end of the error message if no attempt is left; otherwise empty, and a retry is taken from `budget`."""
     if count == MAX_ATTEMPTS:
         return f", {count} times in a row."
     if failure.retry_after_seconds > deadline.remaining_seconds:
@@ -144,17 +141,17 @@ def _reason_to_stop(failure: TransientFailure, count: int, deadline: Deadline, b
 
 
 def is_transient(status: int) -> bool:
-    """Whether an HTTP status says that the same request may succeed later."""
+    """Whether the same request may succeed later, by its HTTP status."""
     return status in _TRANSIENT_STATUSES or status >= 500
 
 
 def retry_after_seconds(header: str) -> float:
-    """Of a `Retry-After` header: seconds or a date (RFC 9110, 10.2.3). 0 where it is missing or says neither."""
+    """The pause in a `Retry-After` header, which holds seconds or a date (RFC 9110, 10.2.3). 0 if it holds neither."""
     if header.isascii() and header.isdigit():
         return float(header)
     try:
         date = parsedate_to_datetime(header)
-        if date.tzinfo is None:  # "-0000": in UTC, of a clock whose place is not told
+        if date.tzinfo is None:  # "-0000": UTC, with the local time zone unknown
             date = date.replace(tzinfo=UTC)
         return max(0.0, (date - datetime.now(UTC)).total_seconds())
     except (ValueError, OverflowError):

@@ -21,27 +21,28 @@ from pipeline.sources.remote.attempts import (
     retry_after_seconds,
 )
 from pipeline.sources.remote.public_addresses import GuardedNetwork, Resolver, resolve_host
-from pipeline.sources.remote.transfers import Body, RemoteVersion, changed_meanwhile
-from pipeline.sources.urls import HttpTarget, public_name, split_http_url
+from pipeline.sources.remote.transfers import Body, RemoteVersion, changed_in_transfer
+from pipeline.types import HttpUrl
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PARTIAL_CONTENT = 206
 
 
 class HttpOrigin:
-    """The object behind one URL, an `Origin`."""
+    """An `Origin` for the object behind one URL."""
 
     def __init__(
-        self, url: str, settings: SourceSettings, budgets: RetryBudgets, *, resolve: Resolver = resolve_host
+        self, url: HttpUrl, settings: SourceSettings, budgets: RetryBudgets, *, resolve: Resolver = resolve_host
     ) -> None:
-        self.name = public_name(url)
-        self.location = url
-        self.retry_budget = budgets.of(split_http_url(url).authority)
+        self.name = url.public_name
+        self.location = str(url)
+        self.retry_budget = budgets.of(url.authority)
+        self._url = url
         self._settings = settings
         self._resolve = resolve
 
     def version(self, deadline: Deadline) -> RemoteVersion:
-        """Asks by GET and hangs up after the headers: a URL presigned for GET does not allow HEAD."""
+        """Send a GET and disconnect after the headers: a URL presigned for GET does not allow HEAD."""
         return retry(lambda: self._ask_version(deadline), name=self.name, deadline=deadline, budget=self.retry_budget)
 
     @contextmanager
@@ -52,7 +53,7 @@ class HttpOrigin:
         with self._response(headers, deadline) as response:
             start = self._start(response, offset)
             if not _offered_version(response, start).agrees_with(version):
-                raise changed_meanwhile(self.name)
+                raise changed_in_transfer(self.name)
             yield Body(start, response.iter_stream())
 
     def _ask_version(self, deadline: Deadline) -> RemoteVersion:
@@ -63,7 +64,7 @@ class HttpOrigin:
             return RemoteVersion("", self._measure(response, deadline))
 
     def _measure(self, response: httpcore.Response, deadline: Deadline) -> int:
-        """The size of a body whose headers tell nothing; stops above the one that is allowed."""
+        """Measure a body without a Content-Length; stops above the allowed size."""
         size_bytes = 0
         for block in response.iter_stream():
             size_bytes += len(block)
@@ -74,9 +75,9 @@ class HttpOrigin:
 
     @contextmanager
     def _response(self, headers: list[tuple[str, str]], deadline: Deadline) -> Iterator[httpcore.Response]:
-        """The successful answer at the end of the redirects."""
+        """The successful response at the end of the redirects."""
         with _translated_errors(self.name), self._connections(deadline) as connections:
-            target = split_http_url(self.location)
+            target = self._url
             for _ in range(self._settings.max_redirects + 1):
                 with connections.stream(
                     "GET",
@@ -107,9 +108,9 @@ class HttpOrigin:
         read = self._settings.read_timeout_seconds
         return {"connect": self._settings.connect_timeout_seconds, "read": read, "write": read, "pool": read}
 
-    def _redirect_target(self, current: HttpTarget, location: str) -> HttpTarget:
+    def _redirect_target(self, current: HttpUrl, location: str) -> HttpUrl:
         try:
-            return split_http_url(urljoin(current.url, location))
+            return HttpUrl.parse(urljoin(str(current), location))
         except (InvalidRequest, ValueError) as error:  # ValueError: urljoin's, for a malformed host
             raise SourceForbidden(
                 f"{self.name} redirects to something that is not a plain http or https URL. Send another URL."
@@ -141,7 +142,7 @@ class HttpOrigin:
 
 @contextmanager
 def _translated_errors(name: str) -> Iterator[None]:
-    """The one place where errors of httpcore become ours."""
+    """The one place that translates errors of httpcore."""
     try:
         yield
     except httpcore.TimeoutException as error:
@@ -157,15 +158,15 @@ def _translated_errors(name: str) -> Iterator[None]:
 
 
 def _has_bad_certificate(error: httpcore.ConnectError) -> bool:
-    # As an argument only: httpcore's pool clears the cause.
+    # Only in the arguments: httpcore's pool clears the cause.
     return any(isinstance(argument, ssl.SSLCertVerificationError) for argument in error.args)
 
 
-def _httpcore_url(target: HttpTarget) -> httpcore.URL:
+def _httpcore_url(target: HttpUrl) -> httpcore.URL:
     return httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path_and_query)
 
 
-def _base_headers(target: HttpTarget) -> list[tuple[str, str]]:
+def _base_headers(target: HttpUrl) -> list[tuple[str, str]]:
     return [
         ("Host", target.authority),
         ("User-Agent", "longtake"),
@@ -183,7 +184,7 @@ def _resuming_headers(version: RemoteVersion, offset: int) -> list[tuple[str, st
 
 
 def _range_headers(version: RemoteVersion, start: int, stop: int) -> list[tuple[str, str]]:
-    """For a part; an answer of another version is refused when it comes, where no header can make the origin do so."""
+    """For a part. A response of another version is rejected on arrival if no header makes the origin reject it."""
     resuming = _resuming_headers(version, start or 1)  # from the very first byte, too
     return [("Range", f"bytes={start}-{stop - 1}"), *[(name, value) for name, value in resuming if name == "If-Range"]]
 
@@ -199,7 +200,7 @@ def _offered_version(response: httpcore.Response, start: int) -> RemoteVersion:
 
 
 def _header(response: httpcore.Response, name: str) -> str:
-    """Empty when it is not there."""
-    wanted = name.lower().encode()
-    values = [value for key, value in response.headers if key.lower() == wanted]
+    """The value of a header; empty if it is missing."""
+    key = name.lower().encode()
+    values = [value for found, value in response.headers if found.lower() == key]
     return values[0].decode("latin-1") if values else ""

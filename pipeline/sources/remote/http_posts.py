@@ -1,4 +1,4 @@
-"""A POST to an address that a client named, past the same guard as downloads."""
+"""A POST to an address that a client named, behind the same guard as downloads."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import httpcore
 from pipeline.config import SourceSettings
 from pipeline.sources.remote.attempts import Deadline, TransientFailure
 from pipeline.sources.remote.public_addresses import GuardedNetwork, Resolver, resolve_host
-from pipeline.sources.urls import public_name, split_http_url
+from pipeline.types import HttpUrl
 
 
 class PostFailed(Exception):
-    """It did not arrive, or nobody said that it did; the next one may."""
+    """No answer came back. A later attempt may succeed."""
 
 
 def post(
-    url: str,
+    url: HttpUrl,
     headers: Mapping[str, str],
     body: bytes,
     settings: SourceSettings,
@@ -25,26 +25,25 @@ def post(
     timeout_seconds: float,
     resolve: Resolver = resolve_host,
 ) -> int:
-    """Sends it and gives the status of the answer, whose body is not read; redirects are not followed.
+    """Send `body` and return the status of the response. Its body is not read, and redirects are not followed.
 
-    Raises SourceForbidden for an address that is not public where the settings ask for that, SourceNotFound for a host
-    that does not exist, InvalidRequest for what is no http or https URL, and PostFailed.
+    Raises SourceForbidden for an address that is not public unless the settings allow it, SourceNotFound for a host
+    that does not exist, and PostFailed.
     """
-    target = split_http_url(url)
     network = GuardedNetwork(
-        public_name(url),
+        url.public_name,
         allow_private=settings.allow_private_addresses,
         resolve=resolve,
         deadline=Deadline(timeout_seconds),
     )
     all_headers = {
-        "Host": target.authority,
+        "Host": url.authority,
         "User-Agent": "longtake",
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         **headers,
     }
-    at = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path_and_query)
+    at = httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.path_and_query)
     timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout_seconds)
     try:
         with (
@@ -55,4 +54,4 @@ def post(
         ):
             return response.status
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, TransientFailure) as error:
-        raise PostFailed(f"{public_name(url)}: {type(error).__name__}") from error
+        raise PostFailed(f"{url.public_name}: {type(error).__name__}") from error

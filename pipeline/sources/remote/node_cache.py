@@ -1,11 +1,11 @@
 """Copies of remote videos in a folder of this node, shared by all processes on it.
 
     <key>            a complete copy; an open one carries a shared lock, which keeps eviction away
-    <key>.partial    a copy being made, under an exclusive lock of the process that makes it
+    <key>.partial    a copy in progress, under an exclusive lock of the process that writes it
 
-Locks are flock's: the kernel lets go of them when a process dies, so nothing stays locked or in use after a
-crash. Because files are renamed and removed while others wait for their lock, whoever gets one looks whether
-the file is still in its place.
+The locks are flocks: the kernel releases them when a process dies, so nothing stays locked or in use after a crash.
+Files are renamed and removed while other processes wait for their lock, so each process checks that the file is still
+in place once it holds the lock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PARTIAL = ".partial"
 _OWN_NAME = re.compile(r"[0-9a-f]{32}(\.partial)?")
 _LOCK_POLL_SECONDS = 0.05
 _STAT_BLOCK_BYTES = 512
-"""stat(2) counts in these, whatever the file system does."""
+"""The unit of stat(2), whatever the file system uses."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class HeldFile:
 
 
 class NodeCache:
-    """Keeps at most `max_bytes`, beyond what is in use; the copies opened longest ago go first.
+    """Keeps at most `max_bytes` beside the copies in use; evicts the least recently opened copies first.
 
-    Keys are those of `fingerprint_of`: files of other names in the folder are left alone.
+    Keys are those of `fingerprint_of`; files with other names in the folder stay untouched.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -84,10 +84,9 @@ class NodeCache:
         name: str,
         deadline: Deadline,
     ) -> HeldFile:
-        """The copy under `key`; made by `fill` unless another process is making or has made it.
+        """The copy under `key`, written by `fill` unless another process writes or has written it.
 
-        Raises what `fill` raises, SourceUnavailable when the deadline passes, ServiceError when the disk is
-        full.
+        Raises what `fill` raises, SourceUnavailable after the deadline, and ServiceError if the disk is full.
         """
         while (held := self.find(key)) is None:
             with _translated_errors(name):
@@ -97,7 +96,7 @@ class NodeCache:
     def _make_or_wait(
         self, key: str, fill: Callable[[BinaryIO], None], size_bytes: int, name: str, deadline: Deadline
     ) -> None:
-        """Makes the copy, or returns when the process that was making it is done or has given up."""
+        """Write the copy, or return once the process that was writing it has finished or failed."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path, partial = self._folder / key, self._folder / (key + _PARTIAL)
         with os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
@@ -113,7 +112,7 @@ class NodeCache:
 
     def _make(self, file: BinaryIO, partial: Path, fill: Callable[[BinaryIO], None], size_bytes: int) -> None:
         try:
-            file.truncate(0)  # a process may have died over it
+            file.truncate(0)  # a process may have died while writing it
             self._make_room(size_bytes)
             fill(file)
             file.flush()
@@ -122,14 +121,14 @@ class NodeCache:
             raise
 
     def _make_room(self, incoming_bytes: int) -> None:
-        """Removes copies until `incoming_bytes` more fit, and what dead processes have left unfinished."""
+        """Evict copies until `incoming_bytes` more fit, and remove unfinished files of dead processes."""
         excess_bytes = incoming_bytes - self._max_bytes
         copies = []
         for path, found in self._own_files():
             if path.name.endswith(_PARTIAL):
                 _remove_unless_locked(path)
             else:
-                # A file of which only parts were fetched has holes.
+                # A file of separately fetched blocks has holes.
                 taken_bytes = min(found.st_size, found.st_blocks * _STAT_BLOCK_BYTES)
                 copies.append((found.st_mtime_ns, taken_bytes, path))
                 excess_bytes += taken_bytes
@@ -145,7 +144,7 @@ class NodeCache:
                 try:
                     yield path, path.stat()
                 except FileNotFoundError:
-                    continue  # another process made room too
+                    continue  # another process evicted it
 
 
 def _is_in_place(file: BinaryIO, path: Path) -> bool:
@@ -184,7 +183,7 @@ def _remove_unless_locked(path: Path) -> bool:
 
 @contextmanager
 def _translated_errors(name: str) -> Iterator[None]:
-    """An OSError in here is one of the cache's disk: origins have translated theirs."""
+    """Translate OSErrors of the cache's disk; origins have translated their own."""
     try:
         yield
     except OSError as error:

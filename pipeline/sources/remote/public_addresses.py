@@ -1,7 +1,7 @@
-"""Keeps http downloads away from the server's own network.
+"""Keep http requests away from the server's own network.
 
-A host is resolved once, every answer is judged, and one of these very addresses is dialled: a second lookup
-could answer differently. Redirects to other hosts open new connections and so pass here too.
+A host is resolved once, every address is checked, and the connection goes to one of these addresses: a second lookup
+could return others. A redirect to another host opens a new connection, which is checked in the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.errors import SourceForbidden, SourceNotFound
 from pipeline.sources.remote.attempts import Deadline, TransientFailure
 
 Resolver = Callable[[str, int], Sequence[str]]
-"""From host and port to IP addresses; raises socket.gaierror."""
+"""Resolves host and port to IP addresses; raises socket.gaierror."""
 
 # Listed here because `ipaddress.is_global` of Python 3.11.7 calls several of them global. Sources: the IANA
 # registries of special-purpose addresses, and the vendors' documents for 168.63.129.16 (Azure's platform
@@ -57,19 +57,19 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether `address` is one of the public internet, and the IPv4 address inside it, if any, is one too."""
+    """Whether `address` is on the public internet, and so is the IPv4 address embedded in it, if any."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv4Address):
         return not any(ip in network for network in _REFUSED_IPV4)
     if ip.ipv4_mapped is not None:
         return is_public(str(ip.ipv4_mapped))
-    if ip in _NAT64:  # what DNS64 answers for every IPv4 host
+    if ip in _NAT64:  # DNS64 maps every IPv4 host here
         return is_public(str(ipaddress.IPv4Address(ip.packed[-4:])))
     return ip in _GLOBAL_UNICAST_IPV6 and not any(ip in network for network in _REFUSED_IPV6)
 
 
 def resolve_host(host: str, port: int) -> Sequence[str]:
-    """The system's own resolver, which also knows numeric hosts in all their spellings."""
+    """Resolve with the system's resolver, which also accepts every spelling of a numeric host."""
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))
 
@@ -77,7 +77,7 @@ def resolve_host(host: str, port: int) -> Sequence[str]:
 class GuardedNetwork(httpcore.SyncBackend):
     """Connects httpcore to public addresses only, and ends every wait at the deadline.
 
-    `name` is what messages call the video: the URL that the client sent, also after a redirect.
+    `name` identifies the video in messages: the client's URL, even after a redirect.
     """
 
     def __init__(self, name: str, *, allow_private: bool, resolve: Resolver, deadline: Deadline) -> None:
@@ -124,7 +124,7 @@ class GuardedNetwork(httpcore.SyncBackend):
 
 
 class _DeadlineStream(httpcore.NetworkStream):
-    """httpcore bounds each read; an origin that sends a byte at a time would never reach that bound."""
+    """Bounds the whole transfer. httpcore bounds each read, which an origin that sends single bytes never exceeds."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream

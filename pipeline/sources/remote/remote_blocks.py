@@ -1,7 +1,7 @@
-"""The bytes of a remote video, fetched block by block as they are read, and kept on this node for all its processes.
+"""Fetch a remote video block by block as it is read, and keep the blocks on this node for all its processes.
 
-Two processes may fetch the same block at the same time: both write the same bytes, since every answer of the origin is
-held against the version that was planned for.
+Two processes may fetch the same block at the same time. Both write the same bytes, because every response is checked
+against the planned version.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pipeline.sources.remote.transfers import Origin, RemoteVersion
 from pipeline.video.video_files import BLOCK_BYTES, missing_range, num_blocks
 
 FIRST_READ_AHEAD_BYTES, MOST_READ_AHEAD_BYTES = BLOCK_BYTES, 16 * BLOCK_BYTES
-"""Doubled for as long as reading goes on where it was."""
+"""Doubled while reads are sequential."""
 
 
 _FOOTER = struct.Struct(">QH")
-"""The video's size in bytes, and that of the validator before it."""
+"""The size of the video and of the validator before the footer, in bytes."""
 
 
 def prepare_blocks(file: BinaryIO, version: RemoteVersion) -> None:
-    """Makes a file without a single block: room for them, their map, and the version that they belong to."""
-    assert version.size_bytes is not None, "what has no size cannot be cut into blocks"
+    """Lay out a file without blocks: room for them, their map, and the version that they belong to."""
+    assert version.size_bytes is not None, "only a body of known size is cut into blocks"
     file.truncate(version.size_bytes + num_blocks(version.size_bytes))
     file.seek(0, os.SEEK_END)
     validator = version.validator.encode()
@@ -40,7 +40,7 @@ def _prepared_version(file: BinaryIO) -> RemoteVersion:
 
 
 class RemoteBlocks:
-    """Fetches what is missing in one file of `prepare_blocks`. Used by one thread at a time."""
+    """Fetches missing blocks into a file of `prepare_blocks`. Used by one thread at a time."""
 
     def __init__(self, file: BinaryIO, origin: Origin, settings: SourceSettings) -> None:
         self._fd = file.fileno()
@@ -52,14 +52,12 @@ class RemoteBlocks:
         self._read_ahead_bytes = FIRST_READ_AHEAD_BYTES
         self._expected_start = -1
 
-    def fetch(self, wanted: tuple[int, int]) -> None:
-        """Has the bytes from the first number up to the second one in the file, and some more where they are read in a
-        row. Raises SourceErrors.
-        """
-        start, stop = wanted
-        goes_on = start == self._expected_start
+    def fetch(self, byte_range: tuple[int, int]) -> None:
+        """Fetch the bytes `[start, stop)` into the file; read ahead if reads are sequential. Raises SourceErrors."""
+        start, stop = byte_range
+        is_sequential = start == self._expected_start
         grown = min(MOST_READ_AHEAD_BYTES, 2 * self._read_ahead_bytes)
-        self._read_ahead_bytes = grown if goes_on else FIRST_READ_AHEAD_BYTES
+        self._read_ahead_bytes = grown if is_sequential else FIRST_READ_AHEAD_BYTES
         stop = min(self.size_bytes, max(stop, start + self._read_ahead_bytes))
         self._expected_start = stop
         deadline = Deadline(self._settings.download_timeout_seconds)
@@ -71,7 +69,7 @@ class RemoteBlocks:
         retry(attempt, name=self._origin.name, deadline=deadline, budget=self._origin.retry_budget)
 
     def _fetch(self, start: int, stop: int, deadline: Deadline) -> None:
-        """Writes whole blocks as they come, so that a break costs at most one."""
+        """Write whole blocks as they arrive, so that a broken connection loses at most one."""
         with self._origin.body(self._version, start, deadline, stop=stop) as body:
             place = body.start
             pending = bytearray()
@@ -86,7 +84,7 @@ class RemoteBlocks:
                 if place >= stop:
                     return
             if place == start:
-                raise TransientFailure("sent less than it was asked for")
+                raise TransientFailure("sent less than requested")
 
     def _keep(self, place: int, block: bytes) -> None:
         os.pwrite(self._fd, block, place)

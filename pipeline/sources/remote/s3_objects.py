@@ -36,7 +36,6 @@ from pipeline.sources.remote.attempts import (
     retry_after_seconds,
 )
 from pipeline.sources.remote.transfers import Body, RemoteVersion
-from pipeline.sources.urls import check_bucket_name
 from pipeline.types import S3Video
 
 if TYPE_CHECKING:
@@ -45,16 +44,17 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1024**2
 _SLOW_REQUEST = "RequestTimeout"
-"""A status of 400 that says that the connection was too slow."""
+"""The code of a 400 response for a connection that was too slow."""
 
 
 def s3_client(settings: SourceSettings, *, max_attempts: int) -> S3Client:
     """A client with the operator's endpoint and timeouts. Credentials come from boto3's own chain.
 
-    With several attempts, botocore's standard mode makes them, with its own budget and jitter. It knows neither our
-    deadline nor `Retry-After`, and its budget is this client's alone: so `S3Origin` does without.
+    With several attempts, botocore retries in its standard mode, with its own budget and jitter. It knows neither our
+    deadline nor `Retry-After`, and its budget covers this client alone, so `S3Origin` retries by itself.
 
-    Creating one may ask the cloud's metadata service for credentials, so it is done when S3 is first needed.
+    A new client may request credentials from the cloud's metadata service, so callers create it when they first need
+    S3.
     """
     config = Config(
         connect_timeout=settings.connect_timeout_seconds,
@@ -70,19 +70,13 @@ def s3_client(settings: SourceSettings, *, max_attempts: int) -> S3Client:
     )
 
 
-def s3_video_name(video: S3Video) -> str:
-    """For messages. A key ends at a question mark, in case that the client pasted a presigned URL's query."""
-    return f"s3://{video.bucket}/{video.key.partition('?')[0]}"
-
-
 class S3Origin:
-    """One object, an `Origin`. `client` makes one attempt; `name` stands for the object in messages."""
+    """An `Origin` for one object. `client` makes single attempts; `name` identifies the object in messages."""
 
     def __init__(self, client: S3Client, video: S3Video, budgets: RetryBudgets, *, name: str) -> None:
-        check_bucket_name(video.bucket)
         self.name = name
         self.retry_budget = budgets.of(client.meta.endpoint_url)
-        self.location = f"s3://{video.bucket}/{video.key}"
+        self.location = str(video)
         self._client = client
         self._video = video
 
@@ -118,7 +112,7 @@ class S3Origin:
 
 @contextmanager
 def translated_errors(name: str) -> Iterator[None]:
-    """The one place where errors of boto3 become ours."""
+    """The one place that translates errors of boto3."""
     try:
         yield
     except ClientError as error:
@@ -136,7 +130,7 @@ def translated_errors(name: str) -> Iterator[None]:
 
 @contextmanager
 def _transient_failures() -> Iterator[None]:
-    """Those of boto3's errors after which the same request may succeed, as botocore's own modes see it."""
+    """Raise TransientFailure for the errors after which botocore's own modes would retry."""
     try:
         yield
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What a remote object is, and copying one whole, for every protocol alike."""
+"""The interface of a remote object, and copying one as a whole over any protocol."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pipeline.sources.remote.attempts import Deadline, RetryBudget, retry
 
 @dataclass(frozen=True)
 class RemoteVersion:
-    """Which bytes an origin offers at the moment."""
+    """Identifies the bytes that an origin currently serves."""
 
     validator: str
-    """The ETag, or the Last-Modified where there is none; empty when there is neither."""
+    """The ETag, else the Last-Modified, else empty."""
     size_bytes: int | None
     accepts_ranges: bool = False
-    """Whether parts of it can be asked for."""
+    """Whether the origin serves byte ranges."""
 
     @property
     def can_be_cut(self) -> bool:
-        """Whether it can be had in parts of which each is known to belong to the same version."""
+        """Whether its parts can be fetched separately and still be known to belong to the same version."""
         return self.accepts_ranges and bool(self.validator) and self.size_bytes is not None
 
     def agrees_with(self, other: RemoteVersion) -> bool:
@@ -34,8 +34,8 @@ class RemoteVersion:
 
 @dataclass(frozen=True)
 class Body:
-    """The bytes of an object from `start` on, at least as far as was asked for. An origin that cannot resume starts at
-    0 again.
+    """The bytes of an object from `start` on, at least to the requested stop. An origin that cannot resume starts at 0
+    again.
     """
 
     start: int
@@ -43,31 +43,31 @@ class Body:
 
 
 class Origin(Protocol):
-    """One remote object. Its methods raise SourceErrors, and TransientFailure only from `body`."""
+    """One remote object. Its methods raise SourceErrors; `body` alone also raises TransientFailure."""
 
     @property
     def name(self) -> str:
-        """For messages: no secrets."""
+        """Identifies the object in messages; free of secrets."""
 
     @property
     def location(self) -> str:
-        """In full, with any secrets: only to be hashed."""
+        """The full location, secrets included: for hashing only."""
 
     @property
     def retry_budget(self) -> RetryBudget:
-        """Of its host."""
+        """The budget of its host."""
 
     def version(self, deadline: Deadline) -> RemoteVersion: ...
 
     def body(
         self, version: RemoteVersion, offset: int, deadline: Deadline, *, stop: int | None = None
     ) -> AbstractContextManager[Body]:
-        """The bytes from `offset` on, up to `stop` where it is given."""
+        """The bytes from `offset` to `stop`, or to the end."""
 
 
 @dataclass(frozen=True)
 class CountedOrigin:
-    """`origin`, with the bytes of its bodies told to `on_fetched` as they come."""
+    """`origin`, reporting the bytes of its bodies to `on_fetched` as they arrive."""
 
     origin: Origin
     on_fetched: Callable[[int], None]
@@ -101,9 +101,9 @@ class CountedOrigin:
 
 
 def copy_body(origin: Origin, version: RemoteVersion, file: BinaryIO, max_bytes: int, deadline: Deadline) -> None:
-    """Writes the object into `file`, block by block; goes on after a break where the origin allows it.
+    """Write the object into `file`, block by block. A broken transfer resumes if the origin allows it.
 
-    Raises SourceUnavailable, SourceTooLarge, SourceChanged, UnreadableVideo when it is empty.
+    Raises SourceUnavailable, SourceTooLarge, SourceChanged, and UnreadableVideo for an empty object.
     """
 
     def attempt() -> None:
@@ -118,8 +118,8 @@ def copy_body(origin: Origin, version: RemoteVersion, file: BinaryIO, max_bytes:
     retry(attempt, name=origin.name, deadline=deadline, budget=origin.retry_budget)
     check_size(file.tell(), max_bytes, name=origin.name)
     if version.size_bytes not in (None, file.tell()):
-        raise changed_meanwhile(origin.name)
+        raise changed_in_transfer(origin.name)
 
 
-def changed_meanwhile(name: str) -> SourceChanged:
+def changed_in_transfer(name: str) -> SourceChanged:
     return SourceChanged(f"{name} changed while it was being copied. Try again when it is complete.")

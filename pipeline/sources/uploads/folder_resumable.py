@@ -19,9 +19,9 @@ from pipeline.sources.uploads.folder_uploads import (
     RESUMABLE_ABOUT,
     RESUMABLE_PREFIX,
     FolderUploads,
+    abandoned_at,
     folder_errors,
-    given_up_at,
-    is_given_up,
+    is_abandoned,
 )
 from pipeline.sources.uploads.resumable_uploads import (
     ResumableUpload,
@@ -36,14 +36,14 @@ from pipeline.sources.uploads.resumable_uploads import (
 from pipeline.sources.uploads.stored_files import StoredFile, check_file_name, check_room, empty_file
 
 _LOCK_SECONDS = 10.0
-"""A connection that broke holds its upload until the server notices: at once, as a rule."""
+"""A broken connection locks its upload until the server notices, usually at once."""
 _LOCK_PAUSE_SECONDS = 0.05
 
 
 class FolderResumableUploads:
-    """A hidden folder per upload, with `video`, whose size is the offset. It becomes the file's own folder.
+    """A hidden folder per upload, with `video`, whose size is the offset. It becomes the folder of the file.
 
-    Whoever writes holds a lock on `video`, which ends with its process.
+    A writer holds a lock on `video`, which the kernel releases when its process ends.
     """
 
     def __init__(self, settings: SourceSettings) -> None:
@@ -81,9 +81,9 @@ class FolderResumableUploads:
                 upload = self._unfinished(upload_id)
             if upload.offset_bytes < upload.length_bytes:
                 return upload
-            with self.append(upload_id, upload.offset_bytes):  # whose server died before it was made a file
+            with self.append(upload_id, upload.offset_bytes):  # its server died before it became a file
                 pass
-        except SourceNotFound:  # somebody else just made it one
+        except SourceNotFound:  # another request just did so
             return self._finished(upload_id)
         return self._finished(upload_id)
 
@@ -111,7 +111,7 @@ class FolderResumableUploads:
         swept = 0
         for path in self._files.entries():
             with suppress(FileNotFoundError):
-                if path.name.startswith(RESUMABLE_PREFIX) and is_given_up(path):
+                if path.name.startswith(RESUMABLE_PREFIX) and is_abandoned(path):
                     shutil.rmtree(path, ignore_errors=True)
                     swept += 1
         return swept
@@ -124,7 +124,7 @@ class FolderResumableUploads:
         with folder_errors(), _missing(upload_id):
             about = json.loads((folder / RESUMABLE_ABOUT).read_text())
             offset_bytes = (folder / "video").stat().st_size
-            if is_given_up(folder):
+            if is_abandoned(folder):
                 raise missing(upload_id)
             return ResumableUpload(
                 upload_id,
@@ -133,7 +133,7 @@ class FolderResumableUploads:
                 about["file_name"],
                 about["purpose"],
                 about["created_at"],
-                given_up_at(folder),
+                abandoned_at(folder),
             )
 
     def _finished(self, upload_id: str) -> ResumableUpload:
@@ -153,14 +153,14 @@ class FolderResumableUploads:
 
     @contextmanager
     def _locked(self, upload_id: str) -> Iterator[BinaryIO]:
-        """The upload's bytes, to be appended to by this block alone."""
+        """The upload's bytes, locked so that this block alone appends to them."""
         path = self._folder(upload_id) / "video"
         with folder_errors(), _missing(upload_id):
             file = path.open("r+b")
         with file:
             _lock(file)
             with folder_errors():
-                if not path.exists():  # finished or deleted by whoever held it
+                if not path.exists():  # the last holder of the lock finished or deleted it
                     raise missing(upload_id)
                 file.seek(0, os.SEEK_END)
             yield file
@@ -187,7 +187,8 @@ def _lock(file: BinaryIO) -> None:
         except BlockingIOError:
             if time.monotonic() > until:
                 raise UploadConflict(
-                    "Another request is writing to this upload. Wait until it ends, and ask for the offset (HEAD)."
+                    "Another request is writing to this upload. Wait until it ends, and send a HEAD request for the "
+                    "offset."
                 ) from None
             time.sleep(_LOCK_PAUSE_SECONDS)
         else:
@@ -204,7 +205,7 @@ def _missing(upload_id: str) -> Iterator[None]:
 
 @contextmanager
 def _missing_file(upload_id: str) -> Iterator[None]:
-    """Whoever asks for the upload did not ask for the file."""
+    """Name the upload, not the file, in the error: the client asked for the upload."""
     try:
         yield
     except SourceNotFound as error:

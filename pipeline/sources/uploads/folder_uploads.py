@@ -1,4 +1,4 @@
-"""Uploads in a folder, which all nodes share when there are several."""
+"""Uploads in a folder, which all nodes share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RESUMABLE_ABOUT = "upload.json"
 
 
 class FolderUploads:
-    """One folder per upload, with `video` and `about.json`. It is renamed into place when it is complete."""
+    """One folder per upload, with `video` and `about.json`. It is renamed into place once it is complete."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self.folder = Path(settings.upload_store).absolute()
@@ -52,7 +52,7 @@ class FolderUploads:
             with folder_errors():
                 unfinished.mkdir(mode=0o700, parents=True)
             size_bytes = self._write(unfinished / "video", blocks)
-            check_room(self.used_bytes() - size_bytes, size_bytes, self._settings)  # it is counted already
+            check_room(self.used_bytes() - size_bytes, size_bytes, self._settings)  # used_bytes() already counts it
             stored = StoredFile(file_id, size_bytes, file_name, int(time.time()), purpose, expires_at)
             self.publish(unfinished, stored)
         except BaseException:
@@ -61,7 +61,7 @@ class FolderUploads:
         return stored
 
     def publish(self, unfinished: Path, stored: StoredFile) -> None:
-        """Makes the folder `unfinished`, which holds all of `video`, the upload."""
+        """Turn the folder `unfinished`, with its complete `video`, into the upload."""
         about = {
             "file_name": stored.file_name,
             "created_at": stored.created_at,
@@ -121,7 +121,7 @@ class FolderUploads:
                     if self._stored(path.name).is_expired:
                         self.delete(path.name)
                         swept += 1
-                elif path.name.startswith(".file-") and is_given_up(path):
+                elif path.name.startswith(".file-") and is_abandoned(path):
                     shutil.rmtree(path, ignore_errors=True)
                     swept += 1
         return swept
@@ -136,7 +136,7 @@ class FolderUploads:
             size_bytes,
             about["file_name"],
             about["created_at"],
-            about.get("purpose", DEFAULT_PURPOSE),  # those of before 0.2 have neither
+            about.get("purpose", DEFAULT_PURPOSE),  # uploads from before 0.2 have neither
             about.get("expires_at"),
         )
 
@@ -156,7 +156,7 @@ class FolderUploads:
             if path.name.startswith(RESUMABLE_PREFIX):
                 return int(json.loads((path / RESUMABLE_ABOUT).read_text())["length_bytes"])
             return (path / "video").stat().st_size
-        except (OSError, ValueError):  # about to come, or to go
+        except (OSError, ValueError):  # being created or deleted
             return 0
 
     def _write(self, path: Path, blocks: Iterable[bytes]) -> int:
@@ -172,19 +172,19 @@ class FolderUploads:
             return file.tell()
 
 
-def given_up_at(unfinished: Path) -> int:
-    """When an upload that is not finished will be given up. Unix time in seconds."""
+def abandoned_at(unfinished: Path) -> int:
+    """When an unfinished upload expires. Unix time in seconds."""
     video = unfinished / "video"
     return int((video if video.exists() else unfinished).stat().st_mtime) + ABANDONED_SECONDS
 
 
-def is_given_up(unfinished: Path) -> bool:
-    return time.time() > given_up_at(unfinished)
+def is_abandoned(unfinished: Path) -> bool:
+    return time.time() > abandoned_at(unfinished)
 
 
 @contextmanager
 def folder_errors() -> Iterator[None]:
-    """The one place where errors of the upload folder become ours."""
+    """The one place that translates errors of the upload folder."""
     try:
         yield
     except OSError as error:

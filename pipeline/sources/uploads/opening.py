@@ -1,4 +1,4 @@
-"""Which upload store the settings name."""
+"""Open the upload store that the settings name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Uploads that go on where a broken connection left them: what one is, and what keeps them.
+"""Uploads that resume after a broken connection: the interface of one, and of a store of them.
 
-All state is in the store, none in a process: each piece of an upload may come to another replica.
+All state is in the store, none in a process: each piece of an upload may reach another replica.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from pipeline.sources.uploads.stored_files import StoredFile
 
 @dataclass(frozen=True)
 class ResumableUpload:
-    """An upload that is under way, or was finished."""
+    """An unfinished or finished upload."""
 
     upload_id: str
     length_bytes: int
     offset_bytes: int
-    """How much of it is kept: the next piece starts here."""
+    """Bytes stored so far; the next piece starts here."""
     file_name: str
     purpose: str
     created_at: int
     """Unix time in seconds."""
-    given_up_at: int | None
-    """Unix time in seconds, later with each piece; None once it is finished."""
+    abandoned_at: int | None
+    """When an unfinished upload expires: Unix time in seconds, extended by each piece. None once it is finished."""
     file: StoredFile | None = None
-    """What it became."""
+    """The file that a finished upload became."""
 
     @property
     def file_id(self) -> str:
@@ -38,42 +38,42 @@ class ResumableUpload:
 
 
 class Appender(Protocol):
-    """Takes the blocks of one piece, in a row."""
+    """Writes the blocks of one piece, in order."""
 
     def write(self, block: bytes) -> None:
-        """Raises InvalidRequest for what is behind the length that was told."""
+        """Raises InvalidRequest for bytes beyond the declared length."""
 
 
 class ResumableUploads(Protocol):
-    """Keeps unfinished uploads beside the finished ones of an UploadStore.
+    """Stores unfinished uploads beside the finished ones of an UploadStore.
 
-    Every method raises ServiceError when the store itself fails, and those that take an `upload_id` SourceNotFound
-    when there is no such upload, or no longer.
+    Every method raises ServiceError if the store itself fails. Methods with an `upload_id` raise SourceNotFound for an
+    unknown, deleted or expired upload.
     """
 
     def create(
         self, length_bytes: int, *, file_name: str, purpose: str, expires_at: int | None = None
     ) -> ResumableUpload:
-        """Raises InvalidRequest, SourceTooLarge and UploadStoreFull. `expires_at` is that of the file."""
+        """Raises InvalidRequest, SourceTooLarge and UploadStoreFull. `expires_at` applies to the finished file."""
 
     def get(self, upload_id: str, *, settled: bool = False) -> ResumableUpload:
-        """With `settled` after the piece that is being written, as when its connection has just broken.
+        """The upload. `settled` waits for a piece in progress, such as one whose connection just broke.
 
-        That can take seconds, and raises UploadConflict after some more.
+        The wait can take seconds; UploadConflict ends it.
         """
 
     def append(self, upload_id: str, offset_bytes: int) -> AbstractContextManager[Appender]:
-        """To write what comes at `offset_bytes`. However the block ends, what was written until then is kept, and the
-        upload is a file where that is all of it.
+        """Open the upload for a piece at `offset_bytes`. The bytes written are kept however the block ends; once they
+        are complete, the upload becomes a file.
 
-        Raises UploadConflict where the upload has another offset, or is being written to.
+        Raises UploadConflict if the upload has another offset, or another request is writing to it.
         """
 
     def abort(self, upload_id: str) -> None:
-        """Deletes an upload that is not finished."""
+        """Delete an unfinished upload."""
 
     def sweep(self) -> int:
-        """Deletes the uploads that were given up. Says how many."""
+        """Delete expired unfinished uploads, and return their number."""
 
 
 def new_upload_id() -> str:
@@ -91,7 +91,7 @@ def file_id_of(upload_id: str) -> str:
 
 
 def missing(upload_id: str) -> SourceNotFound:
-    return SourceNotFound(f"The resumable upload {upload_id} does not exist, or was given up. Create another one.")
+    return SourceNotFound(f"The resumable upload {upload_id} does not exist, or has expired. Create another one.")
 
 
 def finished(file: StoredFile, upload_id: str) -> ResumableUpload:
@@ -103,14 +103,14 @@ def finished(file: StoredFile, upload_id: str) -> ResumableUpload:
 def check_offset(found_bytes: int, given_bytes: int) -> None:
     if found_bytes != given_bytes:
         raise UploadConflict(
-            f"Upload-Offset is {given_bytes} and {found_bytes} bytes of this upload are kept. Ask for the offset "
-            "(HEAD) and go on from there."
+            f"Upload-Offset is {given_bytes} and {found_bytes} bytes of this upload are kept. Send a HEAD request for "
+            "the offset, and resume from there."
         )
 
 
 def check_length(offset_bytes: int, length_bytes: int) -> None:
     if offset_bytes > length_bytes:
         raise InvalidRequest(
-            f"The piece goes {offset_bytes - length_bytes} bytes beyond the {length_bytes} bytes that Upload-Length "
-            "told. Create another upload with the right length."
+            f"The piece goes {offset_bytes - length_bytes} bytes beyond the {length_bytes} bytes of Upload-Length. "
+            "Create another upload with the right length."
         )

@@ -1,4 +1,4 @@
-"""Resumable uploads in S3, by its multipart uploads."""
+"""Resumable uploads in S3, on top of its multipart uploads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _REST_SUFFIX = ".rest"
 
 @dataclass(frozen=True)
 class _About:
-    """What is told at the beginning, in an object of its own."""
+    """The declaration that creates an upload, stored as an object."""
 
     multipart_id: str
     length_bytes: int
@@ -50,7 +50,7 @@ class _About:
 
 
 class _Multipart(TypedDict):
-    """What boto3 calls an upload by."""
+    """The arguments that identify a multipart upload to boto3."""
 
     Bucket: str
     Key: str
@@ -59,7 +59,7 @@ class _Multipart(TypedDict):
 
 @dataclass(frozen=True)
 class _Kept:
-    """How much is there: whole parts, and the beginning of the next one, which S3 would not take yet."""
+    """The stored bytes: whole parts, and the beginning of the next part, which is too small for S3 yet."""
 
     parts: list[CompletedPartTypeDef]
     rest: bytes
@@ -67,9 +67,9 @@ class _Kept:
 
 
 class S3ResumableUploads:
-    """Part k holds the bytes from k times the part's size on, whoever writes it.
+    """Part k always holds the bytes from k times the part's size on.
 
-    So nobody needs a lock, which S3 has none of: two that write the same part write the same bytes.
+    So no lock is needed, and S3 has none: two requests that write the same part write the same bytes.
     """
 
     def __init__(self, settings: SourceSettings) -> None:
@@ -97,17 +97,17 @@ class S3ResumableUploads:
         return self.get(upload_id)
 
     def get(self, upload_id: str, *, settled: bool = False) -> ResumableUpload:
-        """Nothing is waited for: what is being written may be written again."""
+        """Never waits: a piece in progress may be written again."""
         checked_upload_id(upload_id)
         with suppress(SourceNotFound):
             return self._finished(upload_id)
         try:
             upload, about, kept = self._unfinished(upload_id)
-        except SourceNotFound:  # finished meanwhile
+        except SourceNotFound:  # another request finished it
             return self._finished(upload_id)
         if upload.offset_bytes < upload.length_bytes:
             return upload
-        self._complete(upload_id, about, kept)  # whose server died before it was made a file
+        self._complete(upload_id, about, kept)  # its server died before it became a file
         return self._finished(upload_id)
 
     @contextmanager
@@ -138,10 +138,10 @@ class S3ResumableUploads:
             upload_id = "upload-" + name.removeprefix(RESUMABLE_PREFIX).partition(".")[0]
             try:
                 about = self._about(upload_id)
-                is_given_up = self._given_up_at(about, self._kept(upload_id, about)) < time.time()
-            except SourceNotFound:  # what a piece left that ended after its upload
-                is_given_up = True
-            if is_given_up:
+                is_abandoned = self._abandoned_at(about, self._kept(upload_id, about)) < time.time()
+            except SourceNotFound:  # left by a piece that ended after its upload
+                is_abandoned = True
+            if is_abandoned:
                 with suppress(SourceNotFound):
                     self.abort(upload_id)
                 self._forget(upload_id)
@@ -164,8 +164,8 @@ class S3ResumableUploads:
     def _unfinished(self, upload_id: str) -> tuple[ResumableUpload, _About, _Kept]:
         about = self._about(upload_id)
         kept = self._kept(upload_id, about)
-        given_up_at = self._given_up_at(about, kept)
-        if given_up_at < time.time():
+        abandoned_at = self._abandoned_at(about, kept)
+        if abandoned_at < time.time():
             raise missing(upload_id)
         offset_bytes = min(len(kept.parts) * about.part_bytes + len(kept.rest), about.length_bytes)
         upload = ResumableUpload(
@@ -175,12 +175,12 @@ class S3ResumableUploads:
             about.file_name,
             about.purpose,
             about.created_at,
-            int(given_up_at),
+            int(abandoned_at),
         )
         return upload, about, kept
 
     @staticmethod
-    def _given_up_at(about: _About, kept: _Kept) -> float:
+    def _abandoned_at(about: _About, kept: _Kept) -> float:
         return max(about.created_at, kept.touched_at) + ABANDONED_SECONDS
 
     def _about(self, upload_id: str) -> _About:
@@ -197,7 +197,7 @@ class S3ResumableUploads:
             pages = self._files.client.get_paginator("list_parts").paginate(**self._multipart(upload_id, about))
             for page in pages:
                 for part in page.get("Parts", []):
-                    if part["PartNumber"] == len(parts) + 1:  # those behind a gap come again
+                    if part["PartNumber"] == len(parts) + 1:  # parts behind a gap are written again
                         parts.append({"PartNumber": part["PartNumber"], "ETag": part["ETag"]})
                     touched_at = max(touched_at, part["LastModified"].timestamp())
             with suppress(SourceNotFound), s3_store_errors(f"The upload {upload_id}", SourceForbidden):
@@ -237,7 +237,7 @@ class S3ResumableUploads:
 
 
 class _S3Appender:
-    """Holds one part at most."""
+    """Buffers at most one part."""
 
     def __init__(self, uploads: S3ResumableUploads, upload_id: str, about: _About, kept: _Kept) -> None:
         self._uploads = uploads

@@ -41,7 +41,7 @@ RESUMABLE_PREFIX, ABOUT_SUFFIX = ".upload-", ".json"
 
 
 class S3Uploads:
-    """One object per upload, below a prefix. Its user metadata carries what else is known of it."""
+    """One object per upload, below a prefix. Its user metadata holds the file name, the purpose and the expiry."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
@@ -76,7 +76,7 @@ class S3Uploads:
         return stored
 
     def delete(self, file_id: str) -> None:
-        self._stored(file_id)  # S3 itself is silent about objects that do not exist
+        self._stored(file_id)  # S3 reports no error for objects that do not exist
         with s3_store_errors(f"The upload {file_id}", SourceForbidden):
             self.client.delete_object(Bucket=self.bucket, Key=self.key(file_id))
 
@@ -101,7 +101,7 @@ class S3Uploads:
         return [name for name, _, _ in newest if is_file_id(name)]
 
     def used_bytes(self) -> int:
-        """Parts of uploads under way are not in S3's lists; resumable ones are counted by what they announce."""
+        """Unfinished resumable uploads count with their declared size: S3's lists do not show their parts."""
         sizes = 0
         for name, size_bytes, _ in self.objects():
             if is_file_id(name):
@@ -142,7 +142,7 @@ class S3Uploads:
         )
 
     def objects(self) -> Iterator[tuple[str, int, float]]:
-        """Name, size and time of what lies right below the prefix."""
+        """Name, size and time of the objects directly below the prefix."""
         prefix = self.key("")
         prefix = f"{prefix}/" if prefix else ""
         with s3_store_errors("The upload store", SourceForbidden, SourceNotFound):
@@ -159,7 +159,7 @@ class S3Uploads:
         return int(json.loads(about)["length_bytes"])
 
     def _within(self, blocks: Iterable[bytes], room_bytes: int) -> Iterator[bytes]:
-        """The blocks, up to one more than there is room for."""
+        """The blocks; raises UploadStoreFull in place of the first one without room."""
         size_bytes = 0
         for block in checked_blocks(blocks, self._settings.max_video_bytes):
             size_bytes += len(block)
@@ -173,17 +173,17 @@ class S3Uploads:
 
 
 def part_bytes(size_bytes: int) -> int:
-    """How large the parts of an upload are: S3 takes 10,000, of 5 MiB at least but for the last."""
+    """The size of an upload's parts. S3 takes up to 10,000, each of at least 5 MiB except for the last."""
     return max(_PART_BYTES, size_bytes // (_MAX_PARTS - 1))
 
 
 def object_metadata(file_name: str, purpose: str, expires_at: int | None) -> dict[str, str]:
-    metadata = {"file-name": quote(file_name), "purpose": quote(purpose)}  # S3 takes ASCII only
+    metadata = {"file-name": quote(file_name), "purpose": quote(purpose)}  # S3 accepts ASCII only
     return metadata if expires_at is None else metadata | {"expires-at": str(expires_at)}
 
 
 class _BlockReader(io.RawIOBase):
-    """Lets boto3, which wants a file, read from blocks."""
+    """A file over blocks, for boto3."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
@@ -204,7 +204,7 @@ class _BlockReader(io.RawIOBase):
 
 @contextmanager
 def s3_store_errors(name: str, *ours: type[SourceError]) -> Iterator[None]:
-    """Errors of S3, of which those in `ours` are the operator's to solve and not the client's."""
+    """Translate errors of S3. Errors in `ours` become ServiceErrors: the operator must solve them, not the client."""
     try:
         with translated_errors(name):
             yield

@@ -1,4 +1,4 @@
-"""What an upload is, what an upload store does, and the checks that every store makes."""
+"""The interface of an upload store, its files, and the checks that every store makes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pipeline.types import S3Video
 
 _MAX_NAME_BYTES = 255
 REQUEST_PURPOSE = "request"
-"""Of a video that came with a request: not the client's to list, and deleted when its analysis ends."""
+"""The purpose of a video inside a request: clients cannot list it, and it is deleted when its analysis ends."""
 DEFAULT_PURPOSE = "vision"
 ABANDONED_SECONDS = 24 * 3600
-"""After so long without a byte, an upload that is not finished is given up."""
+"""Time without a new byte after which an unfinished upload expires."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class StoredFile:
     file_id: str
     size_bytes: int
     file_name: str
-    """As the client called it; only ever shown, never a path of ours."""
+    """The client's name for the file; for display only, never a path on this server."""
     created_at: int
     """Unix time in seconds."""
     purpose: str = DEFAULT_PURPOSE
-    """As the client gave it, and REQUEST_PURPOSE for what came with a request."""
+    """The client's value, or REQUEST_PURPOSE for a video inside a request."""
     expires_at: int | None = None
-    """Unix time in seconds; None: kept until it is deleted."""
+    """Unix time in seconds; None keeps the file until it is deleted."""
 
     @property
     def is_expired(self) -> bool:
@@ -50,10 +50,10 @@ class FilePage:
 
 
 class UploadStore(Protocol):
-    """Where uploads are kept.
+    """Stores uploads.
 
-    Every method raises ServiceError when the store itself fails, and those that take a `file_id` raise
-    SourceNotFound when there is no such upload, or no longer.
+    Every method raises ServiceError if the store itself fails. Methods with a `file_id` raise SourceNotFound for an
+    unknown, deleted or expired upload.
     """
 
     def save(
@@ -64,9 +64,9 @@ class UploadStore(Protocol):
         purpose: str = DEFAULT_PURPOSE,
         expires_at: int | None = None,
     ) -> StoredFile:
-        """Keeps the bytes of `blocks`, which are never in memory all at once; all of them or nothing.
+        """Store the bytes of `blocks`, all of them or none. They are never in memory as a whole.
 
-        Raises SourceTooLarge, UploadStoreFull, InvalidRequest when there is no byte or the name is too long, and what
+        Raises SourceTooLarge, UploadStoreFull, InvalidRequest for an empty file or a name that is too long, and what
         `blocks` raises.
         """
 
@@ -75,25 +75,25 @@ class UploadStore(Protocol):
     def delete(self, file_id: str) -> None: ...
 
     def location(self, file_id: str) -> Path | S3Video:
-        """Where the bytes of an upload would lie: in a file of this node or in an object."""
+        """Where the bytes of an upload are, if it exists: a file of this node, or an object."""
 
     def read(self, file_id: str, start: int, stop: int) -> Iterator[bytes]:
-        """The bytes `[start, stop)`, in blocks. What is wrong with the upload is raised by the first block."""
+        """The bytes `[start, stop)`, in blocks. The first block raises any error."""
 
     def newest_ids(self) -> list[str]:
-        """Of all finished uploads, those that came last first."""
+        """The ids of all finished uploads, newest first."""
 
     def used_bytes(self) -> int:
-        """What all uploads take, with what unfinished resumable ones will take."""
+        """The size of all uploads, with the declared size of unfinished resumable ones."""
 
     def sweep(self) -> int:
-        """Deletes what has expired, and what servers that died left unfinished. Says how many."""
+        """Delete expired uploads and unfinished ones of dead servers, and return their number."""
 
 
 def page_of(
     store: UploadStore, *, limit: int, after: str | None = None, oldest_first: bool = False, purpose: str | None = None
 ) -> FilePage:
-    """Up to `limit` uploads that clients may see, behind the one named `after`. Raises InvalidRequest for another."""
+    """Up to `limit` uploads that clients may see, after the upload `after`. Raises InvalidRequest for an unknown id."""
     file_ids = store.newest_ids()
     if oldest_first:
         file_ids.reverse()
@@ -107,7 +107,7 @@ def page_of(
     for file_id in file_ids:
         try:
             file = store.get(file_id)
-        except SourceNotFound:  # deleted or expired meanwhile
+        except SourceNotFound:  # deleted or expired since it was listed
             continue
         if file.purpose == REQUEST_PURPOSE or purpose not in (None, file.purpose):
             continue
@@ -118,7 +118,7 @@ def page_of(
 
 
 def check_room(used_bytes: int, size_bytes: int, settings: SourceSettings) -> None:
-    """Raises UploadStoreFull where `size_bytes` more would be more than may be kept, SourceTooLarge for one file."""
+    """Raise UploadStoreFull if the store has no room for `size_bytes`, SourceTooLarge if no file may be so large."""
     check_file_size(size_bytes, settings)
     if used_bytes + size_bytes > settings.max_stored_bytes:
         raise UploadStoreFull(
@@ -138,7 +138,9 @@ def check_file_size(size_bytes: int, settings: SourceSettings) -> None:
 
 
 def checked_blocks(blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
-    """The blocks that are not empty. Raises in place of the first one too many, or when there was none."""
+    """The blocks that are not empty. Raises SourceTooLarge in place of the first one too many, InvalidRequest if all
+    are empty.
+    """
     size_bytes = 0
     for block in blocks:
         size_bytes += len(block)
@@ -182,6 +184,6 @@ def checked_file_id(file_id: str) -> str:
 
 
 def delete_if_present(uploads: UploadStore, file_id: str) -> None:
-    """Delete an upload; one that is gone already is fine. Raises ServiceError when the store fails."""
+    """Delete an upload, if it still exists. Raises ServiceError if the store fails."""
     with suppress(SourceNotFound):
         uploads.delete(file_id)

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from deployments.api.service import Service
 from deployments.jobs.run_journal import RunJournal
 from pipeline.store import AnalysisStore, ClaimedAnalysis
-from tests.deployments.api.test_native import ASKED
+from tests.deployments.api.native_requests import ASKED
 
 ROUTE = "/v1/analyses"
 STORED = ROUTE + "?wait=false"

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from deployments.api.estimates import USUAL_PROMPT
 from pipeline import errors
-from pipeline.types import HttpVideo, Prompt, StoredVideo
+from pipeline.types import HttpUrl, HttpVideo, Prompt, StoredVideo
 from tests.deployments.api.fakes import ANSWERED, PLAN, FakeOrchestrator
 from tests.deployments.api.wire import error_of
 
@@ -35,7 +35,7 @@ def test_estimate_field_by_field(client: TestClient, orchestrator: FakeOrchestra
         "notices": ["A notice."],
     }
     (job,) = orchestrator.jobs
-    assert (job.source, job.prompt) == (HttpVideo("https://example.com/cat.mp4"), Prompt(USUAL_PROMPT))
+    assert (job.source, job.prompt) == (HttpVideo(HttpUrl.parse("https://example.com/cat.mp4")), Prompt(USUAL_PROMPT))
 
 
 def test_what_was_measured_makes_a_forecast(client: TestClient, orchestrator: FakeOrchestrator) -> None:

@@ -10,25 +10,18 @@ from typing import Any
 import av
 import pytest
 from fastapi.testclient import TestClient
-from openai.types.chat import ChatCompletionMessage
 
 from deployments.api.openai import ChatCompletionRequest
 from deployments.model_choice import DEMO_NOTICE
 from pipeline import errors
 from pipeline.analysis import AnswerDelta, PlanReady
-from pipeline.answers.prompting import follow_up
-from pipeline.types import Exchange, HttpVideo, LocalVideo, Prompt, StoredVideo
+from pipeline.types import LocalVideo, Prompt, StoredVideo
+from tests.deployments.api.chat_requests import ASKED, ROUTE, TEXT_PART, USER
 from tests.deployments.api.fakes import ANSWERED, FAILED, MODEL_LEN, PLAN, WHOLE, FakeOrchestrator, done
-from tests.deployments.api.test_native import ANALYSIS, VIDEO_METADATA, tiny_jpeg
+from tests.deployments.api.native_requests import tiny_jpeg
+from tests.deployments.api.result_bodies import ANALYSIS, VIDEO_METADATA
 from tests.deployments.api.wire import check_discreet, error_of, events_of, frame_list
 
-ROUTE = "/v1/chat/completions"
-VIDEO_PART = {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4"}}
-TEXT_PART = {"type": "text", "text": "What happens?"}
-USER = {"role": "user", "content": [VIDEO_PART, TEXT_PART]}
-ANSWER = {"role": "assistant", "content": "A cat sits."}
-MORE = {"role": "user", "content": "And then?"}
-ASKED: dict[str, Any] = {"model": "longtake-demo", "messages": [USER]}
 USAGE = {
     "prompt_tokens": 150,
     "completion_tokens": 20,
@@ -37,11 +30,6 @@ USAGE = {
 }
 NOT_IN_LONGTAKE = ("model", "aggregated_response", "usage", "logprobs")
 IN_LONGTAKE = {name: value for name, value in ANALYSIS.items() if name not in NOT_IN_LONGTAKE}
-
-
-def frame_part() -> dict[str, Any]:
-    url = "data:image/jpeg;base64," + base64.b64encode(tiny_jpeg()).decode()
-    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def pieces_of(text: str) -> list[dict[str, Any]]:
@@ -165,71 +153,6 @@ def test_what_is_wrong_with_the_video_is_no_stream(client: TestClient, orchestra
     assert error_of(client.post(ROUTE, json=ASKED | {"stream": True}), 404)["type"] == "source_not_found"
 
 
-# --- What reaches the Orchestrator ------------------------------------------------------------------------------------
-
-
-def test_messages(client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    messages = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "developer", "content": [{"type": "text", "text": "In French."}]},
-        {"role": "user", "content": [TEXT_PART, VIDEO_PART, {"type": "text", "text": "And why?"}], "name": "ann"},
-    ]
-    assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
-    (job,) = orchestrator.jobs
-    assert job.prompt == Prompt("What happens?\nAnd why?", "Be brief.\nIn French.")
-    assert job.source == HttpVideo("https://example.com/cat.mp4")
-
-
-def test_a_conversation(client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    """What was said before comes with the question; the video is the one of before."""
-    messages = [{"role": "system", "content": "Be brief."}, USER, ANSWER, MORE]
-    assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
-    (job,) = orchestrator.jobs
-    assert job.source == HttpVideo("https://example.com/cat.mp4")
-    assert job.prompt == Prompt(follow_up("And then?", [Exchange("What happens?", "A cat sits.")]), "Be brief.")
-
-
-def test_the_video_may_stand_in_each_message(client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    again = {"role": "user", "content": [VIDEO_PART, {"type": "text", "text": "And then?"}]}
-    assert client.post(ROUTE, json=ASKED | {"messages": [USER, ANSWER, again]}).status_code == 200
-    assert orchestrator.jobs[0].source == HttpVideo("https://example.com/cat.mp4")
-
-
-def test_the_clients_own_answers_may_be_sent_back(client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    echoed = ChatCompletionMessage(role="assistant", content="A cat sits.").model_dump()
-    assert client.post(ROUTE, json=ASKED | {"messages": [USER, echoed, MORE]}).status_code == 200
-    assert "A cat sits." in orchestrator.jobs[0].prompt.text
-
-
-@pytest.mark.parametrize(
-    "messages",
-    [
-        [{"role": "user", "content": [VIDEO_PART]}, {"role": "user", "content": "What happens?"}],
-        [{"role": "user", "content": "What happens?"}, {"role": "user", "content": [VIDEO_PART]}],
-    ],
-)
-def test_messages_in_a_row_are_one(messages: list[object], client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    assert client.post(ROUTE, json=ASKED | {"messages": messages}).status_code == 200
-    assert orchestrator.jobs[0].prompt == Prompt("What happens?")
-
-
-def test_images_are_the_frames_of_a_video(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
-    content = [TEXT_PART, *[frame_part()] * 3]
-    response = client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": content}], "sample_fps": 4})
-    assert response.status_code == 200, response.text
-    with av.open(io.BytesIO(orchestrator.uploaded[0])) as container:
-        assert container.streams.video[0].frames == 3
-        assert float(container.streams.video[0].average_rate or 0) == 4
-    assert list(uploads.iterdir()) == []
-
-
-def test_the_bytes_of_a_file_in_its_part(client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    data = "data:video/mp4;base64," + base64.b64encode(b"video").decode()
-    part = {"type": "file", "file": {"file_data": data, "filename": "cat.mp4"}}
-    assert client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [part, TEXT_PART]}]}).status_code == 200
-    assert orchestrator.uploaded == [b"video"]
-
-
 def test_options_beside_openais(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     extra = {"max_tokens": 5, "max_completion_tokens": 77, "temperature": 0, "fps": 0.5, "chunk_duration": 20, "n": 1}
     ignored = {"user": "ann", "metadata": {"a": "b"}, "store": False}
@@ -302,77 +225,6 @@ def test_a_path_beside_a_plain_message(client: TestClient, orchestrator: FakeOrc
     assert client.post(ROUTE, json=asked).status_code == 200
     assert orchestrator.jobs[0].source == LocalVideo("cat.mp4")
     assert orchestrator.jobs[0].prompt == Prompt("What happens?")
-
-
-# --- Refusals ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("What happens?", "hold no video and video_path is not given; give one"),
-        ([TEXT_PART], "hold no video and video_path is not given; give one"),
-        ([VIDEO_PART, {"type": "file", "file": {"file_id": "file-1"}}, TEXT_PART], "hold 2 videos; give one"),
-        ([VIDEO_PART, frame_part(), TEXT_PART], "hold 2 videos; give one"),
-    ],
-)
-def test_one_video_is_needed(content: object, words: str, client: TestClient) -> None:
-    error = error_of(client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": content}]}), 400)
-    assert error["param"] == "messages"
-    assert words in error["message"]
-
-
-@pytest.mark.parametrize(
-    ("messages", "param", "words"),
-    [
-        ([], "messages", "at least 1 item"),
-        ([{"role": "system", "content": "Be brief."}], "messages", "holds no user message; send one"),
-        ([{"role": "assistant", "content": "Yes?"}, USER], "messages", "begin with the user's"),
-        ([USER, {"role": "assistant", "content": "A cat sits."}], "messages", "end with the user's question"),
-        ([USER, {"role": "tool", "content": "5", "tool_call_id": "a"}, USER], "messages.1", "'user', 'assistant'"),
-        ([USER, ANSWER | {"tool_calls": [{"id": "a"}]}, USER], "messages.1.tool_calls", "at most 0 items"),
-        (
-            [USER | {"content": [VIDEO_PART, {"type": "text", "text": "<|im_end|>"}]}, ANSWER, MORE],
-            "messages",
-            "control",
-        ),
-        ([USER, ANSWER, MORE | {"content": " "}], "messages", "messages is empty"),
-        ([{"role": "system", "content": "<|im_end|>"}, USER], "messages", "control token"),
-        ([USER | {"content": [VIDEO_PART]}], "prompt", "prompt is empty"),
-    ],
-)
-def test_messages_that_are_refused(messages: list[object], param: str, words: str, client: TestClient) -> None:
-    error = error_of(client.post(ROUTE, json=ASKED | {"messages": messages}), 400)
-    assert error["param"] == param
-    assert words in error["message"]
-
-
-@pytest.mark.parametrize(
-    ("part", "param", "words"),
-    [
-        ({"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}, "messages", "as a video_url part"),
-        (
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
-            "messages.0.content.0.image_url.detail",
-            "'auto'",
-        ),
-        (
-            {"type": "video_url", "video_url": {"url": "https://example.com/cat.mp4", "detail": "high"}},
-            "messages.0.content.0.video_url.detail",
-            "not a field",
-        ),
-        ({"type": "file", "file": {"file_data": "AAAA"}}, "messages", "no data URL"),
-        ({"type": "file", "file": {"filename": "cat.mp4"}}, "messages", "give one of them"),
-        ({"type": "text"}, "messages.0.content.0.text", "missing"),
-        ({"type": "input_audio", "input_audio": {}}, "messages.0.content.0", "'video_url'"),
-        ("What happens?", "messages.0.content.0", "dictionary"),
-    ],
-)
-def test_a_part_that_is_not_known_is_refused(part: object, param: str, words: str, client: TestClient) -> None:
-    response = client.post(ROUTE, json=ASKED | {"messages": [USER | {"content": [part, TEXT_PART]}]})
-    error = error_of(response, 400)
-    assert error["param"] == param
-    assert words in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -476,37 +328,6 @@ def test_models(client: TestClient) -> None:
         {"id": "sports", "parent": "longtake-demo", **common},
     ]
     assert error_of(client.get("/v1/models/Qwen/Qwen3-VL"), 404)["type"] == "unknown_model"
-
-
-def test_a_files_life(client: TestClient, uploads: Path) -> None:
-    response = client.post("/v1/files", files={"file": ("../cat.mp4", b"video")}, data={"purpose": "vision"})
-    assert response.status_code == 200
-    file = response.json()
-    assert client.get(f"/v1/files/{file['id']}").json() == file
-    assert isinstance(file["created_at"], int)
-    assert (file["object"], file["bytes"], file["purpose"]) == ("file", 5, "vision")
-    assert [path.name for path in uploads.iterdir()] == [file["id"]]
-    deleted = client.delete(f"/v1/files/{file['id']}").json()
-    assert deleted == {"id": file["id"], "object": "file", "deleted": True}
-    assert list(uploads.iterdir()) == []
-    for answer in (client.get(f"/v1/files/{file['id']}"), client.delete(f"/v1/files/{file['id']}")):
-        assert error_of(answer, 404)["type"] == "source_not_found"
-
-
-def test_uploads_that_are_refused(client: TestClient, uploads: Path) -> None:
-    assert error_of(client.post("/v1/files", json={}), 400)["param"] == "file"
-    assert error_of(client.post("/v1/files", files={"file": ("a.mp4", b"")}), 400)["param"] == "file"
-    assert error_of(client.post("/v1/files", files={"file": ("a.mp4", b"x" * 2**23)}), 413)
-    error_of(client.get("/v1/files/..%2f..%2fetc"), 404)
-    assert list(uploads.iterdir()) == []
-
-
-def test_health(client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    assert client.get("/health/live").json() == {"status": "live"}
-    assert client.get("/health/ready").json() == {"status": "ready", "model": "longtake-demo"}
-    orchestrator.ready_error = errors.EngineFailed("refused")
-    assert error_of(client.get("/health/ready"), 503)["type"] == "engine_failed"
-    assert client.get("/health/live").status_code == 200
 
 
 def test_a_chunks_answer_is_not_lost_in_a_merge_that_failed(client: TestClient, orchestrator: FakeOrchestrator) -> None:

@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 from deployments.api.runpod_jobs import job_output
 from pipeline import errors
 from pipeline.store import AnalysisFailure, AnalysisStore, ClaimedAnalysis, EventKind, NewEvent
-from pipeline.types import HttpVideo, LocalVideo, Prompt
+from pipeline.types import HttpUrl, HttpVideo, LocalVideo, Prompt
 from tests.deployments.api.fakes import FakeOrchestrator
-from tests.deployments.api.test_native import ANALYSIS
+from tests.deployments.api.result_bodies import ANALYSIS
 from tests.deployments.api.wire import check_discreet
 from tests.pipeline.store.samples import PLAN_EVENT, text_event
 
@@ -79,7 +79,7 @@ def test_a_jobs_life(client: TestClient, store: AnalysisStore, base: str) -> Non
 def test_what_reaches_the_runner(client: TestClient, store: AnalysisStore) -> None:
     begun(client)
     job = claimed(store).job.job
-    assert job.source == HttpVideo("https://example.com/cat.mp4")
+    assert job.source == HttpVideo(HttpUrl.parse("https://example.com/cat.mp4"))
     assert job.prompt == Prompt("What happens?")
     assert (job.token_sampling.max_tokens, job.aggregate) == (256, True)
     assert job.merge_instruction == "Provide a comprehensive summary of the entire video:"

@@ -17,10 +17,11 @@ from pydantic import SecretStr
 from deployments.api.service import Service, _service
 from pipeline.errors import DecodeFailed
 from pipeline.store import AnalysisStore, ClaimedAnalysis
-from pipeline.types import HttpVideo, StoredVideo
+from pipeline.types import HttpUrl, HttpVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE
+from tests.deployments.api.native_requests import ASKED, VIDEO_BYTES
+from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT, FAILED_RESULT, VIDEO_INFO
 from tests.deployments.api.storing import ROUTE, STORED, ask, claimed_by, journal_of, numbered
-from tests.deployments.api.test_native import ANALYSIS, ASKED, CHUNK_RESULT, FAILED_RESULT, VIDEO_BYTES, VIDEO_INFO
 from tests.deployments.api.wire import error_of, events_of
 
 SIGNED = "https://example.com/films/cat.mp4?signature=secret#t"
@@ -70,7 +71,7 @@ def test_what_is_needed_to_run_it_is_kept(client: TestClient, store: AnalysisSto
     assert claimed.record.model == "sports"
     assert claimed.job.include_video_metadata
     job = claimed.job.job
-    assert (job.source, job.cache_salt) == (HttpVideo(SIGNED), "salt")
+    assert (job.source, job.cache_salt) == (HttpVideo(HttpUrl.parse(SIGNED)), "salt")
     assert (job.token_sampling.seed, job.token_sampling.adapter) == (42, "sports")
 
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from benchmarks.vllm_rendering import rendered, vllm_renderer
 from deployments.config import AppSettings
 from deployments.model_choice import choose_model
-from pipeline.decoding.patches import MOST_SEGMENTS, SEGMENT_PAIRS, prepared_chunk
+from pipeline.decoding.patches import SEGMENT_PAIRS, prepared_chunk
 from pipeline.errors import EngineFailed
 from pipeline.planning.visual_tokens import MAX_FRAMES, chunk_token_bound
-from pipeline.types import DecodedFrames, DecodeReport, PreparedChunk, Prompt
+from pipeline.types import PreparedChunk, Prompt
+from tests.frames import frames_of
 
 SHAPES = [
     (2, 32, 32),
@@ -47,12 +48,6 @@ def inputs(vllms_own: Any) -> Any:
     from deployments.engine.inputs import EngineInputs
 
     return EngineInputs(vllms_own.get_tokenizer())
-
-
-def frames_of(num_frames: int, height_px: int, width_px: int) -> DecodedFrames:
-    noise = np.random.default_rng(0).integers(0, 256, (num_frames, height_px, width_px, 3), dtype=np.uint8)
-    pts = np.arange(num_frames, dtype=np.float64) * 0.5137 + 3599.7
-    return DecodedFrames(noise, pts, DecodeReport(num_frames, (), "none", None, 0.0))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -102,29 +97,6 @@ def test_text_is_given_as_vllm_would(vllms_own: Any, inputs: Any) -> None:
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     (theirs,) = vllms_own.render_cmpl([parse_model_prompt(vllms_own.model_config, {"prompt": text})])
     assert inputs.text(Prompt("Merge.\n\n<note> 1.0 red"))["prompt_token_ids"] == theirs["prompt_token_ids"]
-
-
-def test_segments_are_few_and_nearly_equal() -> None:
-    for num_frames in (2, 31, 32, 33, 34, 120, 500, MAX_FRAMES):
-        lengths = [segment.grid[0] for segment in prepared_chunk(frames_of(num_frames, 32, 32), "").segments]
-        assert sum(lengths) == -(-num_frames // 2)
-        assert max(lengths) <= SEGMENT_PAIRS
-        assert max(lengths) - min(lengths) <= 1
-        assert len(lengths) <= MOST_SEGMENTS
-
-
-def test_content_is_known_again_and_other_content_is_not_taken_for_it() -> None:
-    decoded = frames_of(70, 32, 64)
-    late = replace(decoded, pts_seconds=decoded.pts_seconds + 0.5)
-    tall = replace(decoded, frames=np.ascontiguousarray(decoded.frames.transpose(0, 2, 1, 3)))
-    damaged = replace(decoded, report=replace(decoded.report, is_damaged=True))
-    by_another = replace(decoded, report=replace(decoded.report, backend="pyav"))
-    chunks = [prepared_chunk(frames, "bytes") for frames in (decoded, late, tall, damaged, by_another)]
-    chunks.append(prepared_chunk(decoded, "other bytes"))
-    ids = [segment.content_id for chunk in chunks for segment in chunk.segments]
-    assert len(set(ids)) == len(ids)
-    again = prepared_chunk(decoded, "bytes")
-    assert [segment.content_id for segment in again.segments] == ids[: len(again.segments)]
 
 
 def test_a_chunk_takes_no_more_tokens_than_it_was_planned_for(inputs: Any) -> None:

@@ -1,92 +1,15 @@
-"""How one deployment calls another, with the errors that Ray itself makes."""
+"""How one deployment calls another: deadlines and retries."""
 
 from __future__ import annotations
 
 import asyncio
-import pickle
 
 import pytest
-from ray.exceptions import (
-    ActorDiedError,
-    ActorUnavailableError,
-    ObjectLostError,
-    OwnerDiedError,
-    RayActorError,
-    RayTaskError,
-)
-from ray.serve.exceptions import RayServeException
 
 from deployments.serving import calls
 from deployments.serving.calls import deadline, with_retries
-from deployments.serving.ray_errors import is_replica_loss, own_error
-from deployments.serving.text_relay import TextRelay, relayed
-from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, InvalidRequest, LongtakeError, ReplicaLost
-
-TRACEBACK = "Traceback ... File '/home/operator/secret.py' pid=123, ip=10.0.0.7"
-OBJECT = "f" * 56
-
-
-def from_replica(cause: Exception) -> Exception:
-    """`cause` as it arrives here after it was raised in a replica."""
-    wrapped: RayTaskError = pickle.loads(pickle.dumps(RayTaskError("answer", TRACEBACK, cause)))
-    error: Exception = wrapped.as_instanceof_cause()
-    return error
-
-
-def chained(error: Exception, cause: BaseException) -> Exception:
-    error.__cause__ = cause
-    return error
-
-
-LOSSES = [
-    RayActorError(),
-    ActorDiedError(),
-    ActorUnavailableError("gone for now", b"0" * 16),
-    ObjectLostError(OBJECT, "10.0.0.7", ""),
-    OwnerDiedError(OBJECT, "10.0.0.7", ""),
-    from_replica(ActorDiedError()),
-    # A replica that dies in the middle of a chained call.
-    chained(RayServeException("a request failed"), RayTaskError("decode", TRACEBACK, ActorDiedError())),
-]
-OTHERS = [
-    ValueError("a defect of ours"),
-    RayServeException("overloaded"),
-    from_replica(EngineFailed("refused")),
-    from_replica(ValueError("a defect of ours")),
-    TimeoutError(),
-    None,
-]
-
-
-@pytest.mark.parametrize("error", LOSSES, ids=lambda error: type(error).__name__)
-def test_losses(error: Exception) -> None:
-    assert is_replica_loss(error)
-
-
-@pytest.mark.parametrize("error", OTHERS, ids=lambda error: type(error).__name__)
-def test_what_is_no_loss(error: Exception | None) -> None:
-    assert not is_replica_loss(error)
-
-
-def test_causes_in_a_circle() -> None:
-    first, second = ValueError(), ValueError()
-    first.__cause__, second.__cause__ = second, first
-    assert not is_replica_loss(first)
-
-
-@pytest.mark.parametrize("error", [EngineFailed("refused", param="prompt"), InvalidRequest("fps is 0", param="fps")])
-def test_an_error_of_ours_loses_rays_wrapper(error: LongtakeError) -> None:
-    arrived = from_replica(error)
-    assert "ip=" in str(arrived)
-    own = own_error(arrived)
-    assert type(own) is type(error)
-    assert isinstance(own, LongtakeError)
-    assert (str(own), own.param) == (error.message, error.param)
-
-
-def test_other_errors_stay_as_they_are() -> None:
-    for error in (ValueError(), from_replica(ValueError())):
-        assert own_error(error) is error
+from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, ReplicaLost
+from tests.deployments.serving.replica_errors import LOSSES, from_replica
 
 
 class Call:
@@ -162,77 +85,3 @@ async def test_deadline() -> None:
             await asyncio.Event().wait()
     async with deadline(10, "Chunk 7"):
         pass
-
-
-# --- Text that is passed on while it is written -----------------------------------------------------------------------
-
-
-@pytest.fixture
-def passed_on() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def relay(passed_on: list[str]) -> TextRelay:
-    return TextRelay(passed_on.append)
-
-
-def test_pieces_are_passed_on(relay: TextRelay, passed_on: list[str]) -> None:
-    for piece in ("A cat ", "sits", "."):
-        relay.write(piece)
-    assert passed_on == ["A cat ", "sits", "."]
-
-
-def test_a_second_attempt_goes_on_where_the_first_ended(relay: TextRelay, passed_on: list[str]) -> None:
-    relay.write("A cat sits")
-    relay.restart()
-    for piece in ("A ", "cat ", "sits on", " a mat."):
-        relay.write(piece)
-    assert passed_on == ["A cat sits", " on", " a mat."]
-
-
-def test_a_second_attempt_that_writes_something_else(relay: TextRelay, passed_on: list[str]) -> None:
-    relay.write("A cat sits")
-    relay.restart()
-    with pytest.raises(ReplicaLost, match="came out differently"):
-        relay.write("A dog runs away")
-    assert passed_on == ["A cat sits"]
-
-
-async def test_relayed_gives_pieces_then_the_result() -> None:
-    async def work(relay: TextRelay) -> int:
-        for piece in ("a", "b"):
-            relay.write(piece)
-            await asyncio.sleep(0)
-        return 42
-
-    assert [piece async for piece in relayed(work)] == ["a", "b", 42]
-
-
-async def test_relayed_raises_after_the_pieces() -> None:
-    async def work(relay: TextRelay) -> int:
-        relay.write("a")
-        raise EngineFailed("refused")
-
-    pieces = relayed(work)
-    assert await anext(pieces) == "a"
-    with pytest.raises(EngineFailed):
-        await anext(pieces)
-
-
-async def test_closing_ends_the_work() -> None:
-    ended = asyncio.Event()
-
-    async def work(relay: TextRelay) -> int:
-        relay.write("a")
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        return 0
-
-    pieces = relayed(work)
-    assert await anext(pieces) == "a"
-    await pieces.aclose()
-    async with asyncio.timeout(1):
-        await ended.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,13 +21,7 @@ from pipeline.analysis import AnalysisEvent, AnswerDelta, ChunkDone, PlanReady
 from pipeline.errors import DecodeFailed, EngineBusy, EngineDied, InvalidRequest, LongtakeError, SourceNotFound
 from pipeline.isolation.process import WorkAborted
 from tests.deployments.api.fakes import ANSWERED, FAILED, PLAN, WHOLE, done
-from tests.deployments.telemetry.fake_metrics import FakeMetrics, all_metrics, recorded
-
-
-@pytest.fixture
-def kept() -> Iterator[FakeMetrics]:
-    with recorded() as kept:
-        yield kept
+from tests.deployments.telemetry.fake_metrics import FakeMetrics, all_metrics
 
 
 def run(metrics: AnalysisMetrics, *events: AnalysisEvent | BaseException) -> None:

@@ -13,6 +13,7 @@ from deployments.wire.errors import STATUS, error_body
 from pipeline import errors
 from pipeline.errors import LongtakeError
 from tests.deployments.api.fakes import FakeOrchestrator
+from tests.deployments.api.native_requests import ASKED, ROUTE
 from tests.deployments.api.wire import error_of
 
 CLASSES = {found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, LongtakeError)}
@@ -48,3 +49,31 @@ def test_other_errors_tell_nothing() -> None:
     body = error_body(RuntimeError("secret"))
     assert body["error"]["type"] == "internal_error"
     assert "secret" not in str(body)
+
+
+def test_who_comes_to_a_full_server_is_told_when_to_come_again(
+    client: TestClient, orchestrator: FakeOrchestrator
+) -> None:
+    orchestrator.events = (errors.EngineBusy("100 analyses are under way, the most allowed here."),)
+    response = client.post(ROUTE, json=ASKED)
+    assert error_of(response, 429)["type"] == "engine_busy"
+    assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_failure_that_nobody_expected(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    orchestrator.events = (RuntimeError("secret of /host_path"),)
+    error = error_of(client.post(ROUTE, json=ASKED), 500)
+    assert error["type"] == "internal_error"
+
+
+def test_a_failure_in_another_replica(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+    cause = errors.SourceNotFound("No such video.", param="video_url")
+    orchestrator.events = (RayTaskError("plan", "Traceback", cause).as_instanceof_cause(),)
+    error = error_of(client.post(ROUTE, json=ASKED), 404)
+    assert error == {"type": "source_not_found", "message": "No such video.", "param": "video_url"}
+
+
+def test_unknown_routes_and_methods(client: TestClient) -> None:
+    assert error_of(client.get("/v1/analysis"), 404)["type"] == "not_found"
+    error = error_of(client.put(ROUTE), 405)
+    assert (error["type"], error["param"]) == ("invalid_request", None)

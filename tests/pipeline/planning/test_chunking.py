@@ -21,8 +21,11 @@ from pipeline.planning.visual_tokens import (
     FACTOR_PX,
     chunk_token_bound,
 )
-from pipeline.types import ChunkingRequest, ChunkPlan, FrameSampling, TokenBudget, VideoInfo
+from pipeline.types import ChunkingRequest, ChunkPlan, FrameSampling, PictureTreatment, TokenBudget, VideoInfo
 from pipeline.video.packet_index import PacketIndex
+from tests.clips import CLIPS, TREATED_CLIPS, ClipFolder
+from tests.pipeline.decoding.chunks import SMALL, planned
+from tests.pipeline.decoding.treated import HDR, INTERLACED
 
 ROOMY = TokenBudget(max_model_len=10**7, text_tokens=1000)
 SAMPLING = FrameSampling(
@@ -473,3 +476,22 @@ def _check_rate(planned: ChunkPlan, video: Video, request: ChunkingRequest) -> N
         asked = request.frame_sampling.nframes or seconds * planned.requested_fps
         slack = 4 if chunk is planned.chunks[-1] else 2
         assert chunk.num_frames > min(asked, int(seconds * video.info.fps)) - slack
+
+
+@pytest.mark.parametrize("name", TREATED_CLIPS)
+def test_what_a_video_needs_is_found_and_told(name: str, clips: ClipFolder) -> None:
+    plan = planned(clips.path(name))
+    assert plan.video.hdr_transfer == HDR.get(name)
+    assert plan.video.is_interlaced == (name in INTERLACED)
+    treatment = PictureTreatment(HDR.get(name), is_deinterlaced=name in INTERLACED)
+    assert all(chunk.treatment == treatment for chunk in plan.chunks)
+    notices = " ".join(plan.notices)
+    assert (f"is HDR ({HDR.get(name)}): its frames are tone-mapped to SDR" in notices) == (name in HDR)
+    assert ("is interlaced: its frames are deinterlaced" in notices) == (name in INTERLACED)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_progressive_sdr_needs_nothing(name: str, clips: ClipFolder) -> None:
+    plan = planned(clips.path(name), sampling=replace(SMALL, fps=0.5), seconds=60.0)
+    assert not any(chunk.treatment for chunk in plan.chunks)
+    assert plan.notices == ()

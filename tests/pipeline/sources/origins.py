@@ -30,7 +30,7 @@ class HttpSite:
                 except OSError:
                     self.close_connection = True  # the client hung up, as it does after the headers
 
-            do_HEAD = do_GET
+            do_HEAD = do_POST = do_GET
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -17,6 +17,7 @@ from pipeline.types import (
     FrameSampling,
     Generation,
     HdrTransfer,
+    HttpUrl,
     HttpVideo,
     JsonFormat,
     PictureTreatment,
@@ -91,7 +92,9 @@ def job(source: VideoSource = UPLOAD) -> AnalysisJob:
 
 def new(number: int = 0, *, model: str = MODEL, **fields: object) -> NewAnalysis:
     about = AnalysisAbout(f"What happens in {number}?\0", "https://example.com/a.mp4", None, (("who", "me"),))
-    stored = StoredJob(job(HttpVideo("https://example.com/a.mp4?signature=secret")), include_video_metadata=True)
+    stored = StoredJob(
+        job(HttpVideo(HttpUrl.parse("https://example.com/a.mp4?signature=secret"))), include_video_metadata=True
+    )
     return NewAnalysis(about, model, stored, **fields)  # type: ignore[arg-type]
 
 

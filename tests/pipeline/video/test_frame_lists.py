@@ -27,27 +27,13 @@ from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXE
 from pipeline.types import ChunkingRequest, ChunkPlan, DecodedFrames, FrameSampling, TokenBudget
 from pipeline.video.frame_lists import MAX_SAMPLE_FPS, MIN_SAMPLE_FPS, frame_list_video
 from pipeline.video.probing import ProbedVideo, probe
-from tests.clips import number_of, picture
+from tests.clips import number_of
+from tests.images import HEIGHT, WIDTH, drawn, encoded, jpegs
 
 ORDER = DecodingSettings().backend_order
 LONGEST_CHUNK_SECONDS = 1e6
 ALL = FrameSampling(None, None, 768, DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS, DEFAULT_TOTAL_PIXELS, 4)
 ORIENTATION = Image.ExifTags.Base.Orientation
-WIDTH, HEIGHT = 192, 128
-
-
-def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def drawn(number: int, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    return Image.fromarray(picture(number, width, height))
-
-
-def jpegs(count: int) -> list[bytes]:
-    return [encoded(drawn(number)) for number in range(count)]
 
 
 def video_of(images: Sequence[bytes], path: Path, sample_fps: float = 2.0) -> ProbedVideo:
@@ -286,7 +272,7 @@ CUT_OFF = "is damaged, or cut off before its picture"
         (with_header(JPEG, 0xC0, 0, WIDTH), UnsupportedMedia, "is a JPEG without a size"),
         (with_header(JPEG, 0xC3, HEIGHT, WIDTH), UnsupportedMedia, RARE),
         (with_header(JPEG, 0xC9, HEIGHT, WIDTH), UnsupportedMedia, RARE),
-        (turned(6, "JPEG"), UnsupportedMedia, r"to be turned by its Exif data \(orientation 6\)"),
+        (turned(6, "JPEG"), UnsupportedMedia, r"is rotated by its Exif data \(orientation 6\)"),
         (PNG, InvalidRequest, "is a PNG of 192x128 px, and frame 0 is a JPEG of 192x128 px"),
         (encoded(drawn(1, 64, 32)), InvalidRequest, "is a JPEG of 64x32 px, and frame 0 is a JPEG of 192x128 px"),
         (with_header(JPEG, 0xC0, 9000, 9000), InvalidRequest, "is a JPEG of 9000x9000 px"),

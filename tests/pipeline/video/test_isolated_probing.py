@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.config import VideoLimits
-from pipeline.errors import UnreadableVideo, UnsupportedMedia
+from pipeline.errors import SourceUnavailable, UnreadableVideo, UnsupportedMedia
 from pipeline.isolation.process import Ask, IsolatedProcess
 from pipeline.video import isolated_probing
 from pipeline.video.isolated_probing import IsolatedProbe, ProbeRequest
 from pipeline.video.probing import probe
 from tests.clips import BrokenFiles, ClipFolder
+from tests.pipeline.video.origins import FakeOrigin, probe_apart
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def test_findings_are_those_of_probe(name: str, isolated: IsolatedProbe, clips: 
 
 
 def test_refusals_come_through(isolated: IsolatedProbe, broken_files: BrokenFiles) -> None:
-    with pytest.raises(UnsupportedMedia, match="its first bytes are none of theirs"):
+    with pytest.raises(UnsupportedMedia, match="judging by its first bytes"):
         isolated(broken_files.text(), size_bytes=1, fingerprint="bytes", limits=VideoLimits())
 
 
@@ -69,3 +71,14 @@ def test_a_death_is_the_files_error(
     with pytest.raises(UnreadableVideo, match=message):
         isolated(clips.path("h264"), size_bytes=1, fingerprint="bytes", limits=VideoLimits())
     isolated.close()
+
+
+def test_an_origin_that_is_gone_is_the_error(clips: ClipFolder, isolated: IsolatedProbe, tmp_path: Path) -> None:
+    origin = FakeOrigin(clips.path("h264"), tmp_path / "blocks")
+
+    def gone(wanted: tuple[int, int]) -> None:
+        raise SourceUnavailable("The origin is gone.")
+
+    with pytest.raises(SourceUnavailable, match="The origin is gone"):
+        probe_apart(isolated, origin, gone)
+    assert probe_apart(isolated, origin, origin.fetch).info.total_frames == 100

@@ -11,7 +11,7 @@ from pipeline.config import VideoLimits
 from pipeline.types import PacketRun
 from pipeline.video.packet_index import PacketIndex
 from pipeline.video.probing import probe
-from tests.clips import CLIPS, ClipFolder
+from tests.clips import CLIPS, WITHOUT_INDEX, ClipFolder
 
 
 def index_of(*groups: list[int]) -> PacketIndex:
@@ -85,13 +85,6 @@ def test_any_plan_has_all_it_needs_and_nothing_twice(index: PacketIndex, data: s
 
 
 # --- Which videos have one --------------------------------------------------------------------------------------------
-
-WITHOUT_INDEX = {
-    *("ts", "late_ts", "mpeg2"),  # containers that do not seek to a packet
-    *("mpeg4", "mpeg4_b", "mjpeg"),  # packets without presentation times
-    *("edit_list", "vp8"),  # packets that are not shown
-    *("prores", "ten_bit", "odd_size"),  # pixels of other formats
-}
 
 
 @pytest.mark.parametrize("name", CLIPS)

@@ -15,6 +15,7 @@ from pipeline.config import VideoLimits
 from pipeline.errors import LongtakeError, UnreadableVideo, UnsupportedMedia, VideoTooLong
 from pipeline.video.probing import ProbedVideo, probe
 from tests.clips import CLIPS, X264, BrokenFiles, ClipFolder, ffmpeg, real_clip
+from tests.pipeline.decoding.chunks import planned
 
 CONTAINERS = {
     ".mp4": "mov,mp4,m4a,3gp,3g2,mj2",
@@ -218,3 +219,24 @@ def test_damage_is_survived_or_named(name: str, seed: int, broken_files: BrokenF
         info = probed(path).info
         assert info.total_frames >= 1
         assert info.duration_seconds > 0
+
+
+def test_what_it_needs_is_found_without_the_media_data(clips: ClipFolder) -> None:
+    """Of a remote MP4 the tables are read, and the first picture."""
+    for name in ("interlaced", "hlg"):
+        skimmed = probe(clips.path(name), fingerprint="bytes", limits=VideoLimits(), skims=True)
+        assert skimmed.info == planned(clips.path(name)).video
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_tables_say_what_the_packets_do(name: str, clips: ClipFolder) -> None:
+    whole, skimmed = (
+        probe(clips.path(name), fingerprint="bytes", limits=VideoLimits(), skims=skims) for skims in (False, True)
+    )
+    assert skimmed.info == whole.info
+    assert (skimmed.pts_seconds == whole.pts_seconds).all()
+    assert (skimmed.packet_index is None) == (whole.packet_index is None)
+    if skimmed.packet_index and whole.packet_index:
+        assert (skimmed.packet_index.pts_ticks == whole.packet_index.pts_ticks).all()
+        assert (skimmed.packet_index.key_places == whole.packet_index.key_places).all()
+        assert (skimmed.packet_index.key_seek_ticks == whole.packet_index.key_seek_ticks).all()

@@ -14,8 +14,8 @@ import pytest
 from pipeline.config import SourceSettings
 from pipeline.errors import SourceUnavailable
 from pipeline.sources import VideoLibrary
-from pipeline.sources.remote.attempts import MAX_ATTEMPTS, retry_after_seconds
-from pipeline.types import HttpVideo, S3Video, VideoSource
+from pipeline.sources.remote.attempts import MAX_ATTEMPTS, RetryBudgets, retry_after_seconds
+from pipeline.types import HttpUrl, HttpVideo, S3Video, VideoSource
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, Page, in_turn, sized
 
@@ -43,7 +43,7 @@ def library(s3_settings: SourceSettings, site: HttpSite) -> VideoLibrary:
 @pytest.fixture(params=["http", "s3"])
 def source(request: pytest.FixtureRequest, site: HttpSite) -> Source:
     if request.param == "http":
-        return lambda name: HttpVideo(f"{site.url}/videos/{name}")
+        return lambda name: HttpVideo(HttpUrl.parse(f"{site.url}/videos/{name}"))
     return lambda name: S3Video("videos", name)
 
 
@@ -91,21 +91,23 @@ def test_an_origin_that_is_down_is_not_hammered(library: VideoLibrary, site: Htt
 
 
 def test_nobody_listens(library: VideoLibrary, settings: SourceSettings) -> None:
-    messages = [refusal(library, HttpVideo(f"http://127.0.0.1:9/{number}")) for number in range(RETRIES_AT_FIRST)]
+    messages = [
+        refusal(library, HttpVideo(HttpUrl.parse(f"http://127.0.0.1:9/{number}"))) for number in range(RETRIES_AT_FIRST)
+    ]
     assert "could not be connected to, 3 times in a row" in messages[0]
     assert "could not be connected to. Its host has failed so often of late" in messages[-1]
     assert SPENT in messages[-1]
 
 
 def test_another_host_has_a_budget_of_its_own(library: VideoLibrary, site: HttpSite) -> None:
-    down = [HttpVideo(f"{site.url}/videos/{number}") for number in range(RETRIES_AT_FIRST)]
+    down = [HttpVideo(HttpUrl.parse(f"{site.url}/videos/{number}")) for number in range(RETRIES_AT_FIRST)]
     for number in range(RETRIES_AT_FIRST):
         site.pages[f"/videos/{number}"] = refused()
     assert SPENT in [refusal(library, video) for video in down][-1]
     other = HttpSite()
     try:
         other.pages["/v"] = in_turn(refused(), answered(), answered())
-        assert had(library, HttpVideo(f"{other.url}/v")) == VIDEO
+        assert had(library, HttpVideo(HttpUrl.parse(f"{other.url}/v"))) == VIDEO
     finally:
         other.close()
 
@@ -185,3 +187,13 @@ def test_a_date_header() -> None:
     date = datetime.now(UTC) + timedelta(seconds=100)
     assert retry_after_seconds(format_datetime(date)) == pytest.approx(99.5, abs=1)
     assert retry_after_seconds(date.strftime("%a, %d %b %Y %H:%M:%S -0000")) == pytest.approx(99.5, abs=1)
+
+
+def test_the_hosts_asked_last_keep_their_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.sources.remote.attempts._MOST_HOSTS", 2)
+    budgets = RetryBudgets()
+    first, second = budgets.of("a:80"), budgets.of("b:80")
+    assert budgets.of("a:80") is first
+    budgets.of("c:80")
+    assert budgets.of("a:80") is first
+    assert budgets.of("b:80") is not second

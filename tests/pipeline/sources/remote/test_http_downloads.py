@@ -23,34 +23,14 @@ from pipeline.errors import (
     UnreadableVideo,
 )
 from pipeline.sources import VideoLibrary
-from pipeline.types import HttpVideo
-from tests.pipeline.sources.contents import content_of
+from tests.pipeline.sources.downloads import VIDEO, cached, fetch, refusal
 from tests.pipeline.sources.origins import HttpSite, Page, in_turn, page, redirect, sized
-
-VIDEO = os.urandom(300_000)
 
 
 @pytest.fixture
 def library(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> VideoLibrary:
     monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0.01)
     return VideoLibrary(settings)
-
-
-def fetch(library: VideoLibrary, url: str, expected: str | None = None) -> tuple[str, bytes]:
-    with library.open(HttpVideo(url), expected) as copy:
-        content = content_of(copy)
-        assert copy.size_bytes == len(content)
-        return copy.fingerprint, content
-
-
-def refusal(library: VideoLibrary, url: str, expected: str | None = None) -> LongtakeError:
-    with pytest.raises(LongtakeError) as caught, library.open(HttpVideo(url), expected):
-        pass
-    return caught.value
-
-
-def cached(settings: SourceSettings) -> list[Path]:
-    return list(settings.cache_dir.glob("*"))
 
 
 def breaking(content: bytes, *, at: int, times: int, resumable: bool = True, etag: str = '"v1"') -> Page:
@@ -98,29 +78,6 @@ def test_download_is_kept_and_recognised(
     other_node = VideoLibrary(settings.model_copy(update={"cache_dir": settings.cache_dir / "other"}))
     assert fetch(other_node, site.url + "/v.mp4", fingerprint) == (fingerprint, VIDEO)
     assert fetch(library, site.url + "/v.mp4") == (fingerprint, VIDEO)
-
-
-def test_expected_copy_is_used_without_the_origin(library: VideoLibrary, site: HttpSite) -> None:
-    site.pages["/v"] = sized(VIDEO, ETag='"v1"')
-    fingerprint, _ = fetch(library, site.url + "/v?sig=1")
-    requests = len(site.requests)
-    del site.pages["/v"]
-    assert fetch(library, site.url + "/v?sig=1", fingerprint) == (fingerprint, VIDEO)
-    assert len(site.requests) == requests
-
-
-def test_second_open_asks_only_for_the_version(library: VideoLibrary, site: HttpSite) -> None:
-    site.pages["/v"] = sized(VIDEO, ETag='"v1"')
-    fetch(library, site.url + "/v")
-    assert len(site.requests) == 2  # version, body
-    fetch(library, site.url + "/v")
-    assert len(site.requests) == 3
-
-
-def test_fingerprint_does_not_lead_to_another_url(library: VideoLibrary, site: HttpSite) -> None:
-    site.pages["/a"], site.pages["/b"] = sized(b"aaa", ETag='"v"'), sized(b"bbb", ETag='"v"')
-    fingerprint, _ = fetch(library, site.url + "/a")
-    assert type(refusal(library, site.url + "/b", fingerprint)) is SourceChanged
 
 
 def test_changed_origin(settings: SourceSettings, library: VideoLibrary, site: HttpSite) -> None:
@@ -361,7 +318,7 @@ def test_no_tls_behind_https(library: VideoLibrary, site: HttpSite) -> None:
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://user:canary@127.0.0.1/v", "ftp://127.0.0.1/v"])
-def test_sources_that_were_not_parsed_are_checked_too(library: VideoLibrary, url: str) -> None:
+def test_what_is_no_plain_url_is_refused(library: VideoLibrary, url: str) -> None:
     refused = refusal(library, url)
     assert type(refused) is InvalidRequest
     assert "canary" not in refused.message

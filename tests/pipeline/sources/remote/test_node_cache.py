@@ -19,7 +19,7 @@ from pipeline.sources import VideoLibrary
 from pipeline.sources.copies import fingerprint_of
 from pipeline.sources.remote.attempts import Deadline
 from pipeline.sources.remote.node_cache import HeldFile, NodeCache
-from pipeline.types import HttpVideo
+from pipeline.types import HttpUrl, HttpVideo
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, page
 
@@ -216,7 +216,7 @@ def slow_page(handler: BaseHTTPRequestHandler) -> None:
 
 
 def open_in_child(settings: SourceSettings, url: str, results: "multiprocessing.Queue[str]") -> None:
-    with VideoLibrary(settings).open(HttpVideo(url)) as copy:
+    with VideoLibrary(settings).open(HttpVideo(HttpUrl.parse(url))) as copy:
         assert content_of(copy) == SLOW_VIDEO
         results.put(copy.fingerprint)
 
@@ -250,6 +250,6 @@ def test_killed_download_does_not_block_the_next(settings: SourceSettings, site:
     child.kill()
     child.join()
     assert list(settings.cache_dir.glob("*.partial"))
-    with VideoLibrary(settings).open(HttpVideo(site.url + "/v")) as copy:
+    with VideoLibrary(settings).open(HttpVideo(HttpUrl.parse(site.url + "/v"))) as copy:
         assert content_of(copy) == SLOW_VIDEO
     assert len(names(settings.cache_dir)) == 1

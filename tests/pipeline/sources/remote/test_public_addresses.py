@@ -10,7 +10,7 @@ from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, LongtakeError, SourceForbidden, SourceNotFound, SourceUnavailable
 from pipeline.sources import VideoLibrary, parse_video_url
 from pipeline.sources.remote.public_addresses import is_public, resolve_host
-from pipeline.types import HttpVideo
+from pipeline.types import HttpUrl, HttpVideo
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, redirect, sized
 
@@ -130,7 +130,7 @@ def guarded(settings: SourceSettings) -> SourceSettings:
 
 
 def refusal(library: VideoLibrary, url: str) -> LongtakeError:
-    with pytest.raises(LongtakeError) as caught, library.open(HttpVideo(url)):
+    with pytest.raises(LongtakeError) as caught, library.open(HttpVideo(HttpUrl.parse(url))):
         pass
     return caught.value
 
@@ -269,6 +269,6 @@ def test_public_host_gets_its_own_name(
         lambda self, address, port, *rest: connect_tcp(self, "127.0.0.1", port, *rest),
     )
     library = VideoLibrary(guarded, resolve=lambda host, port: ["8.8.8.8"])
-    with library.open(HttpVideo(site.url.replace("127.0.0.1", "outside.example") + "/v")) as copy:
+    with library.open(HttpVideo(HttpUrl.parse(site.url.replace("127.0.0.1", "outside.example") + "/v"))) as copy:
         assert content_of(copy) == b"video"
     assert site.requests[0][1]["host"] == site.url.replace("http://127.0.0.1", "outside.example")

@@ -15,7 +15,7 @@ from pipeline.config import SourceSettings
 from pipeline.errors import SourceChanged, SourceUnavailable
 from pipeline.sources import LocalCopy, VideoLibrary
 from pipeline.sources.remote.remote_blocks import MOST_READ_AHEAD_BYTES
-from pipeline.types import HttpVideo, S3Video
+from pipeline.types import HttpUrl, HttpVideo, S3Video
 from pipeline.video.video_files import BLOCK_BYTES, BlockFile
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite
@@ -81,7 +81,7 @@ def library(settings: SourceSettings) -> VideoLibrary:
 
 @pytest.fixture
 def copy(library: VideoLibrary, site: HttpSite, page: RangedPage) -> Iterator[LocalCopy]:
-    with library.open(HttpVideo(f"{site.url}/film.mp4")) as copy:
+    with library.open(HttpVideo(HttpUrl.parse(f"{site.url}/film.mp4"))) as copy:
         yield copy
 
 
@@ -102,11 +102,11 @@ def test_what_is_read_is_fetched(copy: LocalCopy, page: RangedPage) -> None:
 def test_what_is_fetched_is_told(settings: SourceSettings, site: HttpSite, page: RangedPage) -> None:
     told: list[tuple[str, int]] = []
     library = VideoLibrary(settings, on_fetched=lambda source, num_bytes: told.append((source, num_bytes)))
-    with library.open(HttpVideo(f"{site.url}/film.mp4")) as copy, copy.video.open("rb") as file:
+    with library.open(HttpVideo(HttpUrl.parse(f"{site.url}/film.mp4"))) as copy, copy.video.open("rb") as file:
         file.seek(5 * MB)
         file.read(30)
         assert sum(num_bytes for _, num_bytes in told) == page.sent_bytes == MB
-    with library.open(HttpVideo(f"{site.url}/film.mp4")) as copy, copy.video.open("rb") as file:
+    with library.open(HttpVideo(HttpUrl.parse(f"{site.url}/film.mp4"))) as copy, copy.video.open("rb") as file:
         file.seek(5 * MB)
         file.read(30)
     assert sum(num_bytes for _, num_bytes in told) == MB  # the node had it
@@ -130,7 +130,7 @@ def test_reading_in_a_row_fetches_ever_more_at_once(copy: LocalCopy, page: Range
 
 
 def test_what_is_there_is_not_fetched_again(library: VideoLibrary, site: HttpSite, page: RangedPage) -> None:
-    video = HttpVideo(f"{site.url}/film.mp4")
+    video = HttpVideo(HttpUrl.parse(f"{site.url}/film.mp4"))
     with library.open(video) as copy:
         assert content_of(copy) == CONTENT
         fingerprint = copy.fingerprint
@@ -141,7 +141,7 @@ def test_what_is_there_is_not_fetched_again(library: VideoLibrary, site: HttpSit
 
 
 def test_another_process_of_the_node_has_it_too(settings: SourceSettings, site: HttpSite, page: RangedPage) -> None:
-    video = HttpVideo(f"{site.url}/film.mp4")
+    video = HttpVideo(HttpUrl.parse(f"{site.url}/film.mp4"))
     with VideoLibrary(settings).open(video) as first, VideoLibrary(settings).open(video, first.fingerprint) as second:
         assert content_of(first) == content_of(second) == CONTENT
     assert page.sent_bytes == len(CONTENT)
@@ -171,7 +171,7 @@ def test_an_origin_that_sends_all_instead_of_a_part(copy: LocalCopy, page: Range
 
 def test_an_origin_that_never_sends_a_whole_block(copy: LocalCopy, page: RangedPage) -> None:
     page.shortens_to = BLOCK_BYTES // 2
-    with pytest.raises(SourceUnavailable, match="sent less than it was asked for, 3 times in a row"):
+    with pytest.raises(SourceUnavailable, match="sent less than requested, 3 times in a row"):
         content_of(copy)
 
 
@@ -187,7 +187,7 @@ def test_a_video_that_changes_is_refused(copy: LocalCopy, page: RangedPage) -> N
 def test_without_a_validator_it_is_copied_whole(library: VideoLibrary, site: HttpSite, page: RangedPage) -> None:
     """Parts of two versions could not be told apart."""
     page.etag = ""
-    with library.open(HttpVideo(f"{site.url}/film.mp4")) as copy:
+    with library.open(HttpVideo(HttpUrl.parse(f"{site.url}/film.mp4"))) as copy:
         assert not isinstance(copy.file, BlockFile)
         assert content_of(copy) == CONTENT
 

@@ -1,4 +1,5 @@
-import os
+"""What every store of resumable uploads does, in a folder and in S3."""
+
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +12,7 @@ from pipeline.errors import InvalidRequest, SourceNotFound, SourceTooLarge, Uplo
 from pipeline.sources import ResumableUploads, UploadStore, VideoLibrary, open_resumable_uploads, open_upload_store
 from pipeline.types import StoredVideo
 from tests.pipeline.sources.contents import content_of
-
-MIB = 1024**2
-FILM = os.urandom(20 * MIB + 7)  # three parts in S3
-ABOUT = {"file_name": "Urlaub ☀.mp4", "purpose": "user_data"}
-
-
-@pytest.fixture(params=["folder", "s3"])
-def upload_settings(request: pytest.FixtureRequest, settings: SourceSettings) -> SourceSettings:
-    if request.param == "folder":
-        return settings
-    request.getfixturevalue("s3")
-    s3_settings: SourceSettings = request.getfixturevalue("s3_settings")
-    return s3_settings.model_copy(update={"upload_store": "s3://videos/uploads/"})
+from tests.pipeline.sources.uploads.film import ABOUT, FILM, MIB, send
 
 
 @pytest.fixture
@@ -49,12 +38,6 @@ def kept(upload_settings: SourceSettings, request: pytest.FixtureRequest) -> Ite
         folder = Path(upload_settings.upload_store)
         found = [path.name for path in folder.iterdir()] if folder.exists() else []
     assert sorted(name.removeprefix("uploads/") for name in found) == sorted(names)
-
-
-def send(uploads: ResumableUploads, upload_id: str, start: int, stop: int, *, block: int = MIB) -> None:
-    with uploads.append(upload_id, start) as appender:
-        for place in range(start, stop, block):
-            appender.write(FILM[place : min(place + block, stop)])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +134,7 @@ def test_room_is_taken_from_the_beginning(upload_settings: SourceSettings, kept:
     assert kept == []
 
 
-def test_an_upload_that_was_given_up_is_swept(
+def test_an_abandoned_upload_is_swept(
     uploads: ResumableUploads, kept: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload_id = uploads.create(len(FILM), **ABOUT).upload_id
@@ -160,7 +143,7 @@ def test_an_upload_that_was_given_up_is_swept(
     assert uploads.get(upload_id).offset_bytes == 9 * MIB
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
-    with pytest.raises(SourceNotFound, match="given up"):
+    with pytest.raises(SourceNotFound, match="has expired"):
         uploads.get(upload_id)
     assert uploads.sweep() == 1
     assert kept == []
@@ -181,16 +164,3 @@ def test_one_that_was_complete_when_its_server_died_becomes_a_file(
     upload = uploads.get(upload_id)
     assert upload.file is not None
     kept.append(upload.file_id)
-
-
-def test_two_cannot_write_at_once(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In S3 they can: they write the same."""
-    monkeypatch.setattr("pipeline.sources.uploads.folder_resumable._LOCK_SECONDS", 0.1)
-    uploads = open_resumable_uploads(settings)
-    upload_id = uploads.create(10, **ABOUT).upload_id
-    with uploads.append(upload_id, 0) as appender:
-        appender.write(FILM[:4])
-        with pytest.raises(UploadConflict, match="Another request is writing"):
-            send(uploads, upload_id, 0, 10)
-    send(uploads, upload_id, 4, 10)
-    assert uploads.get(upload_id).file is not None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deployments import chunker as chunker_module
 from deployments.chunker import Chunker
 from pipeline.config import SourceSettings, VideoLimits
 from pipeline.errors import (
@@ -29,17 +32,19 @@ from pipeline.types import (
     ChunkingRequest,
     ChunkPlan,
     FrameSampling,
+    HttpUrl,
     HttpVideo,
     LocalVideo,
     StoredVideo,
     TokenBudget,
     VideoSource,
 )
+from pipeline.video.probing import ProbedVideo
 from tests.clips import X264, ffmpeg
 from tests.pipeline.sources.origins import HttpSite, sized
 
 MOST_SECONDS = 2.0
-NO_CONTAINER = "its first bytes are none of theirs, whatever its name says"
+NO_CONTAINER = "Ogg), judging by its first bytes. Convert it to one of these"
 SAMPLING = FrameSampling(2.0, None, 768, min_pixels=4096, max_pixels=65536, total_pixels=10**8, min_frames=4)
 REQUEST = ChunkingRequest(60.0, 0.0, 0.0, None, SAMPLING)
 MOST_FRAMES = 10**6
@@ -147,7 +152,7 @@ def bring(request: pytest.FixtureRequest, settings: SourceSettings, media: Path,
     def by_http(content: bytes, name: str) -> VideoSource:
         path = f"/sent/{name.replace('%', '_')}"
         site.pages[path] = sized(content, ETag='"v1"', Accept_Ranges="bytes")
-        return HttpVideo(site.url + path)
+        return HttpVideo(HttpUrl.parse(site.url + path))
 
     ways: dict[str, Bring] = {"path": by_path, "upload": by_upload, "http": by_http}
     return ways[request.param]
@@ -330,3 +335,32 @@ def test_a_number_that_nobody_believes(chunker: Chunker, media: Path, name: str)
     video = plan_of(chunker, source).video
     assert time.monotonic() - started < MOST_SECONDS
     assert (video.total_frames, video.duration_seconds) == (100, pytest.approx(4.0))
+
+
+# --- What is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_a_probed_video_is_kept_until_its_file_changes(
+    chunker: Chunker, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe_file, probed = chunker._probe_file, []
+
+    def counted(file: Path, **options: Any) -> ProbedVideo:
+        probed.append(file)
+        return probe_file(file, **options)
+
+    monkeypatch.setattr(chunker, "_probe_file", counted)
+    shutil.copy(media / "good.mp4", media / "changing.mp4")
+    first, again = (plan_of(chunker, LocalVideo("changing.mp4")) for _ in range(2))
+    assert len(probed) == 1
+    assert first.video == again.video
+    shutil.copy(media / "good.mkv", media / "changing.mp4")
+    assert plan_of(chunker, LocalVideo("changing.mp4")).video.fingerprint != first.video.fingerprint
+    assert len(probed) == 2
+
+
+def test_the_videos_planned_last_are_kept(chunker: Chunker, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunker_module, "PROBED_VIDEOS_KEPT", 2)
+    for name in ("good.mp4", "good.mkv", "good.mp4", "good.avi"):
+        plan_of(chunker, LocalVideo(name))
+    assert [video.info.container for video in chunker._probed.values()] == ["mov,mp4,m4a,3gp,3g2,mj2", "avi"]

@@ -4,63 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import combinations, count
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from tests.deploy.expressions import (
+    ALERTS,
+    DASHBOARD,
+    DEPLOY,
+    DURATION,
+    GROUPING,
+    LABELS,
+    MATCHER,
+    NAME,
+    NUMBER,
+    SCRAPING,
+    SYMBOLS,
+    alert_expressions,
+    metrics_in_deploy,
+    metrics_of,
+    panel_expressions,
+)
 from tests.deployments.telemetry.fake_metrics import all_metrics
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
-DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "longtake.json").read_text())
-ALERTS: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())
-SCRAPING: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
-
-FUNCTIONS = {"rate", "increase", "sum", "max", "avg", "absent", "histogram_quantile", "vector", "label_values"}
-WORDS = {"by", "on", "and", "or", "group_left"}
 OWN_LABELS = {"application", "deployment", "replica"}
 """That Serve adds."""
 
-_LABELS = re.compile(r"\{([^{}]*)\}")
-_MATCHER = re.compile(r'\s*(\w+)(=~|!~|!=|=)("[^"]*")\s*')
-_GROUPING = re.compile(r"\b(?:by|on|group_left) ?\(([^()]*)\)")
-_DURATION = re.compile(r"\[(\d+[smhd]|\$__\w+)\]")
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z_0-9]*")
-_NUMBER = re.compile(r"\b\d+(\.\d+)?(e\d+)?\b")
-_SYMBOLS = re.compile(r"[()\s,]|==|[+*/<>-]")
 
-
-def _panel_expressions() -> Iterator[tuple[str, str]]:
-    for panel in DASHBOARD["panels"]:
-        for target in panel.get("targets", ()):
-            yield f"{panel['title']} {target['refId']}", target["expr"]
-    for variable in DASHBOARD["templating"]["list"]:
-        if variable["type"] == "query":
-            yield variable["name"], variable["definition"]
-
-
-def _alert_expressions() -> Iterator[tuple[str, str]]:
-    for group in ALERTS["groups"]:
-        for rule in group["rules"]:
-            yield rule["alert"], rule["expr"]
-
-
-EXPRESSIONS = [pytest.param(expr, id=name) for name, expr in (*_panel_expressions(), *_alert_expressions())]
-
-
-def _names(expression: str) -> set[str]:
-    """All metrics of an expression, whatever else is in it taken away."""
-    bare = _GROUPING.sub("", _DURATION.sub("", _LABELS.sub("", expression)))
-    bare = re.sub(r"label_values\((\w+), \w+\)", r"\1", bare)
-    return set(_NAME.findall(_NUMBER.sub("", bare))) - FUNCTIONS - WORDS
-
-
-def metrics_in_deploy() -> set[str]:
-    """By the names of their series at Ray's endpoint."""
-    return {name for _, expr in (*_panel_expressions(), *_alert_expressions()) for name in _names(expr)}
+EXPRESSIONS = [pytest.param(expr, id=name) for name, expr in (*panel_expressions(), *alert_expressions())]
 
 
 def _exported() -> dict[str, tuple[str, ...]]:
@@ -83,7 +54,7 @@ def test_there_is_much_to_see() -> None:
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_an_expression_is_of_metrics_and_labels_that_there_are(expression: str) -> None:
     exported = _exported()
-    names = _names(expression)
+    names = metrics_of(expression)
     assert names
     for name in names:
         assert re.fullmatch(r"ray_(longtake|vllm|serve|node|object_store|component)_\w+", name)
@@ -91,8 +62,8 @@ def test_an_expression_is_of_metrics_and_labels_that_there_are(expression: str) 
     ours = [exported[name] for name in names if name in exported]
     if len(ours) == len(names):
         allowed = {label for labels in ours for label in labels}
-        grouped = {label.strip() for group in _GROUPING.findall(expression) for label in group.split(",")} - {""}
-        matched = {found[1] for labels in _LABELS.findall(expression) for found in _MATCHER.finditer(labels)}
+        grouped = {label.strip() for group in GROUPING.findall(expression) for label in group.split(",")} - {""}
+        matched = {found[1] for labels in LABELS.findall(expression) for found in MATCHER.finditer(labels)}
         assert grouped | matched <= allowed
 
 
@@ -100,18 +71,18 @@ def test_an_expression_is_of_metrics_and_labels_that_there_are(expression: str) 
 def test_an_expression_is_written_as_promql_is(expression: str) -> None:
     """What is left when everything that belongs there is taken away is nothing."""
     assert expression.count("(") == expression.count(")")
-    for labels in _LABELS.findall(expression):
-        assert all(_MATCHER.fullmatch(matcher) for matcher in labels.split(",")), labels
+    for labels in LABELS.findall(expression):
+        assert all(MATCHER.fullmatch(matcher) for matcher in labels.split(",")), labels
     for counter in re.findall(r"ray_(?!node_)\w+_total\b(?:\{[^{}]*\})?", expression):
         assert re.search(re.escape(counter) + r"\[", expression), f"{counter} only ever grows: take its rate"
     for rate in re.findall(r"(?:rate|increase)\((\w+)", expression):
         assert rate.endswith(("_total", "_bucket", "_sum", "_count")), f"{rate} is no counter"
-    rest = _GROUPING.sub("", _DURATION.sub("", _LABELS.sub("", expression)))
-    assert not _SYMBOLS.sub("", _NAME.sub("", _NUMBER.sub("", rest)))
+    rest = GROUPING.sub("", DURATION.sub("", LABELS.sub("", expression)))
+    assert not SYMBOLS.sub("", NAME.sub("", NUMBER.sub("", rest)))
 
 
 def test_quantiles_are_of_buckets_by_le() -> None:
-    for name, expression in (*_panel_expressions(), *_alert_expressions()):
+    for name, expression in (*panel_expressions(), *alert_expressions()):
         if "histogram_quantile" in expression:
             assert "_bucket" in expression and re.search(r"by \([^()]*\ble\b[^()]*\)", expression), name
 

@@ -5,25 +5,17 @@ Serve takes unknown keys without a word.
 
 from __future__ import annotations
 
-import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from pydantic import ValidationError
-from ray.serve._private.build_app import build_app as build_serve_app
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import DeploymentSchema, RayActorOptionsSchema, ServeDeploySchema
 
-from deployments.app import build_app, build_graph
-from deployments.config import ARGS_WITH_SETTINGS, AppSettings
+from deployments.config import AppSettings
 from deployments.model_choice import GPU_MODEL, choose_model
+from tests.serve_configs import CONFIGS, ROOT, Config, application_of
 
-ROOT = Path(__file__).parent.parent.parent
-Config = dict[str, Any]
-CONFIGS: dict[str, Config] = {path.name: yaml.safe_load(path.read_text()) for path in ROOT.glob("serve_config*.yaml")}
 DEPLOYMENTS = [
     pytest.param(deployment, id=f"{name}-{deployment['name']}")
     for name, config in CONFIGS.items()
@@ -38,9 +30,7 @@ def config(request: pytest.FixtureRequest) -> Config:
 
 @pytest.fixture
 def application(config: Config) -> dict[str, Any]:
-    only: dict[str, Any]
-    (only,) = config["applications"]
-    return only
+    return application_of(config)
 
 
 def test_the_profiles_that_the_readme_names_are_there() -> None:
@@ -65,23 +55,6 @@ def test_every_deployment_key_is_one_of_serves(deployment: dict[str, Any]) -> No
     assert set(deployment.get("ray_actor_options", {})) <= set(RayActorOptionsSchema.model_fields)
 
 
-def test_it_names_the_deployments_of_the_graph(application: dict[str, Any]) -> None:
-    settings = AppSettings(**application["args"])
-    choice = choose_model(settings, num_gpus=settings.gpus_per_engine, vllm_has_cuda=True)
-    graph = build_serve_app(
-        build_graph(settings, choice), name="longtake", default_runtime_env={}, make_deployment_handle=lambda *_: None
-    )
-    names = {deployment["name"] for deployment in application["deployments"]}
-    assert {deployment.name for deployment in graph.deployments} == names
-    assert graph.ingress_deployment_name == "Ingress"
-
-
-def test_it_imports_our_builder(application: dict[str, Any]) -> None:
-    assert application["import_path"] == f"{build_app.__module__}:{build_app.__name__}"
-    (parameter,) = inspect.signature(build_app).parameters.values()
-    assert parameter.annotation is AppSettings  # a string would make Serve pass the bare dict, unchecked
-
-
 @pytest.mark.parametrize(
     ("name", "model", "gpus_per_engine"),
     [
@@ -104,27 +77,6 @@ def test_the_engine_takes_at_once_what_serve_lets_in(application: dict[str, Any]
     choice = choose_model(settings, num_gpus=settings.gpus_per_engine, vllm_has_cuda=True)
     (engine,) = [entry for entry in application["deployments"] if entry["name"] == "VisionLanguageModel"]
     assert choice.engine_args["max_num_seqs"] == engine["max_ongoing_requests"]
-
-
-@pytest.mark.parametrize(
-    ("path", "args"),
-    [
-        ("tensor_paralel_size", {"tensor_paralel_size": 2}),
-        ("sources.media_root", {"sources": {"media_root": "/data"}}),
-        ("limits.max_duration", {"limits": {"max_duration": 60}}),
-        ("analysis.chunk_timeout", {"analysis": {"chunk_timeout": 60}}),
-    ],
-)
-def test_a_misspelt_argument_is_refused(path: str, args: dict[str, Any], application: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="Extra inputs are not permitted") as caught:
-        AppSettings(**{**application["args"], **args})
-    assert [".".join(str(part) for part in error["loc"]) for error in caught.value.errors()] == [path]
-
-
-@pytest.mark.parametrize("name", ARGS_WITH_SETTINGS)
-def test_an_engine_argument_by_which_gpus_are_reserved_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"set {name} by {ARGS_WITH_SETTINGS[name]}"):
-        AppSettings(engine_args={name: 2})
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS)

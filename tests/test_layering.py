@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
 RUN_BY_ALEMBIC = ROOT / "pipeline" / "store" / "migrations" / "env.py"
 """A script, and no module."""

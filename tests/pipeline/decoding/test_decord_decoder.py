@@ -1,0 +1,67 @@
+"""The opt-in backend decord, opened over one video."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.decoding.decord_decoder import DecordDecoder
+from pipeline.errors import DecodeFailed
+from pipeline.types import Chunk
+from pipeline.video.video_files import BlockFile
+from tests.clips import BrokenFiles, ClipFolder, number_of
+from tests.pipeline.decoding.chunks import planned
+
+
+def numbers_of(decoder: DecordDecoder, chunk: Chunk) -> list[tuple[int, int]]:
+    """(place in the chunk, number that the frame shows), as they come."""
+    return [(place, number_of(frame)) for place, frame in decoder.frames(chunk)]
+
+
+@pytest.mark.parametrize("name", ["h264", "mkv", "vp9"])
+def test_frames_come_in_order_at_the_videos_size(name: str, clips: ClipFolder) -> None:
+    chunk = planned(clips.path(name)).chunks[1]
+    with closing(DecordDecoder(clips.path(name))) as decoder:
+        assert numbers_of(decoder, chunk) == list(enumerate(chunk.frame_indices.tolist()))
+        (_, frame), *_ = decoder.frames(chunk)
+    assert frame.shape == (128, 192, 3)
+    assert frame.dtype == np.uint8
+
+
+def test_an_open_decoder_takes_an_earlier_chunk(clips: ClipFolder) -> None:
+    first, *_, last = planned(clips.path("h264")).chunks
+    with closing(DecordDecoder(clips.path("h264"))) as decoder:
+        for chunk in (last, first, last):
+            assert numbers_of(decoder, chunk) == list(enumerate(chunk.frame_indices.tolist()))
+
+
+def test_a_video_in_blocks_is_refused(tmp_path: Path) -> None:
+    """It is opened by path, and would read blocks that are not there as zeros."""
+    blocks = BlockFile(tmp_path / "blocks", 1000).fetching(lambda wanted: None)
+    with pytest.raises(DecodeFailed, match="decord reads only whole files"):
+        DecordDecoder(blocks)
+
+
+def test_a_playlist_under_a_videos_name_is_refused(broken_files: BrokenFiles) -> None:
+    """By its path FFmpeg would follow it."""
+    with pytest.raises(DecodeFailed, match="decord is given"):
+        DecordDecoder(broken_files.playlist())
+
+
+def test_containers_in_which_it_shows_other_frames_are_refused(clips: ClipFolder) -> None:
+    for name in ("ts", "mpeg4"):
+        with pytest.raises(DecodeFailed, match="reads only MP4 and Matroska here, and this is"):
+            DecordDecoder(clips.path(name))
+
+
+def test_frames_beyond_the_end_and_at_other_times_are_refused(clips: ClipFolder) -> None:
+    chunk = planned(clips.path("h264")).chunks[0]
+    with closing(DecordDecoder(clips.path("h264"))) as decoder:
+        with pytest.raises(DecodeFailed, match="counts only 100 frames"):
+            numbers_of(decoder, replace(chunk, frame_indices=chunk.frame_indices + 100))
+        with pytest.raises(DecodeFailed, match="in another way"):
+            numbers_of(decoder, replace(chunk, pts_seconds=chunk.pts_seconds + 0.02))

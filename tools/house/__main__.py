@@ -1,0 +1,31 @@
+"""Checks that keep the house in order: `python -m tools.house`, as part of `make check`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tools.house.allowed import CITATIONS, CLEAN_VOICE, WITHOUT_MIRROR
+from tools.house.citations import Citations
+from tools.house.imports import import_problems
+from tools.house.mirror import mirror_problems
+from tools.house.tree import Tree
+from tools.house.voice import voice_problems
+
+
+def main() -> int:
+    tree = Tree.of_checkout(Path(__file__).parents[2])
+    problems = [
+        *Citations(tree, CITATIONS).problems(),
+        *mirror_problems(tree, WITHOUT_MIRROR),
+        *import_problems(tree),
+        *voice_problems(tree, CLEAN_VOICE),
+    ]
+    for problem in problems:
+        print(problem)
+    print(f"{len(tree.python_files)} Python files, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

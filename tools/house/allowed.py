@@ -1,0 +1,33 @@
+"""What the checks let pass, each entry with its reason, and where the voice is checked.
+
+An entry that nothing needs any more is a problem too, so that these lists only get shorter.
+"""
+
+from __future__ import annotations
+
+CITATIONS = {
+    "ConsistentHashRouter": "a class of Ray Serve's",
+    "RAY_GRAFANA_HOST": "a variable of Ray's dashboard",
+    "RAY_GRAFANA_IFRAME_HOST": "a variable of Ray's dashboard",
+    "RAY_PROMETHEUS_HOST": "a variable of Ray's dashboard",
+    "fetch_image": "a function of qwen_vl_utils",
+    "longtake.given_up": "an attribute of spans, whose names start with `longtake.`",
+    "max_num_queued_reqs": "an argument of vLLM's",
+    "raw_fps": "an argument of qwen_vl_utils",
+    "relative_colorimetric": "an intent of libswscale's",
+    "time_seconds": "a key in the JSON that clients ask for",
+}
+"""Cited names that no code of ours contains."""
+
+WITHOUT_MIRROR = {
+    "pipeline/types/": "dataclasses without behaviour; their rooms test them",
+    "tests/deployments/engine/test_tensor_parallel.py": "two processes of a real engine against one",
+    "tests/deployments/jobs/test_killed_runners.py": "processes of runners, killed for real",
+    "tests/longtake/test_own_server.py": "the client starts the whole server",
+    "tests/longtake/test_package.py": "the wheel, built and installed",
+    "tests/pipeline/video/test_long_videos.py": "memory of probing, planning and decoding a day together",
+}
+"""Modules without a test file of their name, and test files without a module; a folder stands for all in it."""
+
+CLEAN_VOICE = ("CONTRIBUTING.md", "tests/house", "tools/house")
+"""Files and folders without translated phrases. Add a package when you have rewritten it; never take one away."""
