@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Threads:
-    """A pool of at most `max_threads` threads, named `name_0`, `name_1` and so on."""
+    """A pool of at most `max_threads` threads, named after `name` with a number."""
 
     def __init__(self, name: str, *, max_threads: int) -> None:
         self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix=name)

@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import AnalysisNotFound, EngineBusy, IdempotencyConflict
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
+from pipeline.store.database import Clock, Database
 from pipeline.store.event_log import end_analysis, select_events
 from pipeline.store.json_columns import ABOUTS, FAILURES, JOBS
 from pipeline.store.records import (

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pipeline.config import StoreSettings
 from pipeline.store.analyses import Analyses
 from pipeline.store.answers import Answers
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
+from pipeline.store.database import Clock, Database
 from pipeline.store.due_webhooks import DueWebhooks
 from pipeline.store.leases import Leases
 from pipeline.store.migrating import migrate

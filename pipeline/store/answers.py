@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.analysis import Lease
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
+from pipeline.store.database import Clock, Database
 from pipeline.store.json_columns import CHUNK_ANSWERS as ANSWERS
 from pipeline.store.leases import is_held, lease_lost
 from pipeline.store.tables import ANALYSES, CHUNK_ANSWERS

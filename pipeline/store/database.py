@@ -1,8 +1,8 @@
-"""Connections and transactions, and the one place that translates the database's errors."""
+"""Connections, transactions and the clock, and the one place that translates the database's errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pipeline.config import StoreSettings
 from pipeline.errors import StoreFailed
+
+Clock = Callable[[], float]
+"""Returns Unix time in seconds, like `time.time`."""
 
 SQLITE_FILE = "longtake.db"
 BUSY_SECONDS = 30

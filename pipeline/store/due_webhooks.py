@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
+from pipeline.store.database import Clock, Database
 from pipeline.store.records import AnalysisStatus, DueWebhook
 from pipeline.store.tables import ANALYSES
 

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from pipeline.analysis import Lease, Progress
 from pipeline.errors import LeaseLost
 from pipeline.store.analyses import record_of
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
+from pipeline.store.database import Clock, Database
 from pipeline.store.event_log import append_events, end_analysis
 from pipeline.store.json_columns import JOBS, TEXTS
 from pipeline.store.records import AnalysisFailure, AnalysisStatus, ClaimedAnalysis, EventKind, NewEvent

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from pipeline.errors import DeadlineExceeded
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
+from pipeline.store.database import Clock, Database
 from pipeline.store.event_log import end_analysis
 from pipeline.store.records import FINISHED, AnalysisFailure, AnalysisStatus, EventKind, NewEvent
 from pipeline.store.tables import ANALYSES
