@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -188,8 +190,12 @@ ENCODERS = {
 }
 
 
+CACHE = Path(__file__).resolve().parents[1] / "build" / "clips"
+"""Keeps each clip under the digest of its recipe, for other processes and later runs."""
+
+
 class ClipFolder:
-    """Makes each clip when it is first asked for."""
+    """Makes each clip when it is first asked for, unless the cache has it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -199,7 +205,7 @@ class ClipFolder:
         path = self.folder / clip.file_name
         if not path.exists():
             _need_encoder(ENCODERS.get(name))
-            _make(clip, path)
+            shutil.copy(_cached(clip), path)  # a copy: tests may write beside it, and over it
         return path
 
 
@@ -310,6 +316,24 @@ def ffmpeg(*arguments: str | Path, stdin: Iterator[bytes] | None = None) -> None
     assert process.returncode == 0, command
 
 
+def _cached(clip: Clip) -> Path:
+    """The clip's file in the cache. Processes that miss it at the same time each make it; the last one stays."""
+    folder = CACHE / _digest(clip)
+    path = folder / clip.file_name
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix="unfinished-") as unfinished:
+            _make(clip, Path(unfinished) / clip.file_name)
+            (Path(unfinished) / clip.file_name).replace(path)
+    return path
+
+
+def _digest(clip: Clip) -> str:
+    """Changes with everything that determines the file: the clip, this module and ffmpeg."""
+    recipe = (repr(clip).encode(), Path(__file__).read_bytes(), _ffmpeg_says("-version").encode())
+    return hashlib.sha256(b"\0".join(recipe)).hexdigest()[:16]
+
+
 def _make(clip: Clip, path: Path) -> None:
     turned = clip.quarter_turns % 2
     width, height = (clip.height, clip.width) if turned else (clip.width, clip.height)
@@ -337,8 +361,13 @@ def _make(clip: Clip, path: Path) -> None:
 
 
 def _need_encoder(name: str | None) -> None:
-    if name and name not in subprocess.check_output([_ffmpeg_path(), "-v", "error", "-encoders"], text=True):
+    if name and name not in _ffmpeg_says("-encoders"):
         pytest.skip(f"this ffmpeg has no {name}")
+
+
+@cache
+def _ffmpeg_says(option: str) -> str:
+    return subprocess.check_output([_ffmpeg_path(), "-v", "error", option], text=True)
 
 
 def _ffmpeg_path() -> str:

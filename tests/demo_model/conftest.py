@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer
 
 from tools.demo_model.checkpoint import make_tokenizer
@@ -14,6 +15,18 @@ from tools.demo_model.footage import FRAMES_PER_SCENE, SCENES_PER_REEL, Reel
 from tools.demo_model.scenes import COLOURS, SHAPES
 
 ReelMaker = Callable[..., Reel]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums on one thread: their order, and so their last bit, depends on the number of threads.
+
+    It is faster, too: threads that wait for each other spin, and other tests have the other core.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -31,15 +31,6 @@ from tools.demo_model.training import (
 ReelMaker = Callable[..., Reel]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> object:
-    """The order of a sum is the number of threads', and with it the last bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def chunk_batch(maker: ExampleMaker) -> Batch:
     """Several videos of different lengths."""

@@ -22,6 +22,7 @@ from pipeline.sources import VideoLibrary
 from pipeline.types import ChunkPlan, LocalVideo
 from tests.clips import ClipFolder
 from tests.pipeline.decoding.chunks import SMALL, decoded, planned
+from tests.timing import keeps_within
 from tests.worker_hosts import forked_workers
 
 SOURCE = LocalVideo("h264.mp4")
@@ -97,11 +98,14 @@ def test_a_decode_that_is_cancelled_ends_within_a_moment(
         result = await waiting
         return before, time.perf_counter() - started, result.report.num_frames
 
-    before, seconds, num_frames = asyncio.run(cancel_the_long_one())
-    assert len(before) == 1
-    assert not psutil.pid_exists(before[0])
-    assert seconds < 1.5
-    assert num_frames == short.chunks[1].num_frames
+    def seconds_to_the_next() -> float:
+        before, seconds, num_frames = asyncio.run(cancel_the_long_one())
+        assert len(before) == 1
+        assert not psutil.pid_exists(before[0])
+        assert num_frames == short.chunks[1].num_frames
+        return seconds
+
+    assert keeps_within(1.5, seconds_to_the_next)
 
 
 def test_who_waits_and_is_cancelled_ends_nobody_elses_work(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import ray
 from ray import serve
 from ray.cluster_utils import Cluster
@@ -12,6 +13,8 @@ from tests.multi_node.fake_engine import FakeEngine
 
 ROLE = "longtake.io/role"
 STORE_BYTES = 100 * 1024**2
+
+pytestmark = pytest.mark.own_servers
 
 
 def test_each_worker_has_a_gpu_of_its_own_on_nodes_with_the_label() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import numpy as np
 
@@ -49,12 +50,12 @@ class Clip:
         return f"{self.film.width_px}x{self.film.height_px}"
 
     def written(self, folder: Path) -> Path:
-        """The file in `folder`, made there first if need be."""
+        """The file in `folder`, which this makes first if no process has done so before."""
         written_how = (self.codec, self.fps, self.kind, LATE_START_SECONDS, UNEVEN_INTERVALS, TURN_MARK)
         path = folder / f"{self.name}-{self.codec}-{fingerprint(self.film, *written_how)}.{self._suffix}"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f"unfinished-{path.name}")
+            unfinished = path.with_name(f"unfinished-{uuid4().hex}-{path.name}")
             self._write(unfinished)
             unfinished.rename(path)
         return path

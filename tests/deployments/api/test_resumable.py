@@ -18,6 +18,7 @@ from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 
 from tests.deployments.api.uploading import FILM, MIB, settings_with
 from tests.deployments.api.wire import error_of
+from tests.graph.processes import wait_until
 
 TUS = {"Tus-Resumable": "1.0.0"}
 UPLOADS = "/v1/files/uploads"
@@ -143,11 +144,16 @@ def test_tuspy_goes_on_after_a_connection_that_broke(url: str, tmp_path: Path) -
         with pytest.raises((TusUploadFailed, TusCommunicationError)):
             uploader.upload()
     direct = uploader.url.replace(proxy.url, url)
+    wait_until(lambda: tuspy_offset(direct) >= MIB, timeout_seconds=10, what="what the broken connection carried")
     again = TusClient(f"{url}{UPLOADS}").uploader(str(tmp_path / "film.mp4"), url=direct)
     assert MIB <= again.offset < len(FILM)
     again.upload()
     file = httpx.get(direct, trust_env=False).json()["file"]
     assert httpx.get(f"{url}/v1/files/{file['id']}/content", trust_env=False).content == FILM
+
+
+def tuspy_offset(location: str) -> int:
+    return int(httpx.head(location, headers=TUS, trust_env=False).headers["Upload-Offset"])
 
 
 class BreakingProxy:

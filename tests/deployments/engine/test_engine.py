@@ -39,7 +39,7 @@ from tools.demo_model.examples import ExampleMaker
 from tools.demo_model.footage import Footage, Reel, stamps
 from tools.demo_model.language import LIST_PROMPT, Event, heard
 from tools.demo_model.scenes import Renderer, Split, random_film
-from tools.truth.clips import in_every_codec, long_film
+from tools.truth.clips import FOLDER, in_every_codec, long_film
 from tools.truth.decoders import told_by
 from tools.truth.measure import STEP_SECONDS
 from tools.truth.scoring import agreement
@@ -52,7 +52,7 @@ PROMPT = Prompt("What happens?", system="Be brief.")
 SAMPLING = TokenSampling(max_tokens=24, temperature=2.0, top_p=1.0, top_k=0, seed=5)
 GREEDY = replace(SAMPLING, temperature=0.0, max_tokens=256)
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.own_servers, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -146,10 +146,10 @@ async def test_frames_matter(engine: Engine) -> None:
         assert event.content == (scenes[0].colour, scenes[0].shape)
 
 
-async def test_every_decoder_and_codec_gives_the_same_events(engine: Engine, tmp_path: Path) -> None:
+async def test_every_decoder_and_codec_gives_the_same_events(engine: Engine) -> None:
     clips = in_every_codec(long_film(40, seed=10_002))
     told = [
-        await told_by(engine, backend, clip, tmp_path) for clip in clips for backend in DecodingSettings().backend_order
+        await told_by(engine, backend, clip, FOLDER) for clip in clips for backend in DecodingSettings().backend_order
     ]
     assert {one.answer["decoder"] for one in told} == set(DecodingSettings().backend_order)
     first, *others = told

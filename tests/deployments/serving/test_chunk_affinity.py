@@ -26,6 +26,8 @@ MAX_LEAD = 24
 CHUNKS = [f"chunk {index}" for index in range(64)]
 TIMEOUT_SECONDS = 30.0
 
+pytestmark = pytest.mark.own_servers
+
 
 @pytest.fixture(scope="module")
 def orchestrator() -> Iterator[DeploymentHandle]:

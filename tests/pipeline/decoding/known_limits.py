@@ -17,7 +17,11 @@ REFUSED = {
     },
 }
 """The clips that a backend is no match for: it has to say so, and bring nothing."""
-WRONG = {("decord", "open_gop"), ("opencv", "mpeg2"), ("opencv", "ten_bit"), ("decord", "ten_bit")}
-"""Where other frames, fewer frames or other colours come without a word. Both are for who asks for them."""
+WRONG_FRAMES = {
+    ("decord", "open_gop"): "decord returns other frames around an open GOP",
+    ("opencv", "mpeg2"): "opencv returns too few frames of an MPEG program stream",
+}
+WRONG_COLOURS = {("opencv", "ten_bit"): "opencv converts 10-bit pictures to other colours"}
+"""Where a backend is wrong without saying so, and how. Both backends are opt-in."""
 OTHER_COLOURS = {"ten_bit", "mjpeg"}
 """Where PyAV's FFmpeg makes other colours of some pixels than torchcodec's, which are fetch_video's."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from qwen_vl_utils import vision_process as qwen
 
 from pipeline.decoding.backends import InProcessBackends
@@ -15,14 +19,21 @@ from pipeline.decoding.chunk_decoder import ChunkDecoder
 from pipeline.errors import DecodeFailed
 from tests.clips import CLIPS, BrokenFiles, ClipFolder, real_clip
 from tests.pipeline.decoding.chunks import ON_CPU, ORDER, QWENS, check_numbers, decoded, planned
-from tests.pipeline.decoding.known_limits import OTHER_COLOURS, REFUSED, WRONG
+from tests.pipeline.decoding.known_limits import OTHER_COLOURS, REFUSED, WRONG_COLOURS, WRONG_FRAMES
 
 
-@pytest.mark.parametrize("name", CLIPS)
-@pytest.mark.parametrize("backend", ON_CPU)
-def test_backend_brings_the_planned_frames(name: str, backend: str, clips: ClipFolder) -> None:
-    if (backend, name) in WRONG:
-        pytest.skip("known to be wrong")
+def known_wrong(backend: str, name: str, reason: str) -> ParameterSet:
+    return pytest.param(backend, name, marks=pytest.mark.xfail(reason=reason, raises=AssertionError))
+
+
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        known_wrong(*case, WRONG_FRAMES[case]) if case in WRONG_FRAMES else pytest.param(*case)
+        for case in product(ON_CPU, CLIPS)
+    ],
+)
+def test_backend_brings_the_planned_frames(backend: str, name: str, clips: ClipFolder) -> None:
     path = clips.path(name)
     chunks = planned(path).chunks
     if words := REFUSED[backend].get(name):
@@ -37,9 +48,18 @@ def test_backend_brings_the_planned_frames(name: str, backend: str, clips: ClipF
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_backends_agree_on_every_pixel(name: str, clips: ClipFolder) -> None:
-    path = clips.path(name)
+    known = WRONG_FRAMES | WRONG_COLOURS
+    backends = [backend for backend in ON_CPU if name not in REFUSED[backend] and (backend, name) not in known]
+    check_agreement(name, clips.path(name), backends)
+
+
+@pytest.mark.parametrize(("backend", "name"), [known_wrong(*case, reason) for case, reason in WRONG_COLOURS.items()])
+def test_known_wrong_colours_agree_on_every_pixel(backend: str, name: str, clips: ClipFolder) -> None:
+    check_agreement(name, clips.path(name), ["pyav", backend])
+
+
+def check_agreement(name: str, path: Path, backends: Sequence[str]) -> None:
     chunks = planned(path).chunks
-    backends = [backend for backend in ON_CPU if name not in REFUSED[backend] and (backend, name) not in WRONG]
     first, *others = (decoded(path, chunks, backend) for backend in backends)
     for other in others:
         for ours, theirs in zip(first, other, strict=True):
