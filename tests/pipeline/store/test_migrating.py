@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code knows, whoever starts at the same time."""
+"""Processes that start at the same time migrate the tables once."""
 
 from __future__ import annotations
 
