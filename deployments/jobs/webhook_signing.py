@@ -12,7 +12,7 @@ import hmac
 from pipeline.config import webhook_key
 
 TIMEOUT_SECONDS = 15.0
-"""Of one whole attempt; the specification advises 15 to 30 s."""
+"""Time limit for one whole attempt; the specification advises 15 to 30 s."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5.0, 10 * 3600.0
 _PAUSE_FACTOR = 6.0
 
