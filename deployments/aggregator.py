@@ -1,4 +1,4 @@
-"""Aggregator: from the notes on the chunks to one answer."""
+"""Aggregator: merges the notes on the chunks into one answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from pipeline.types import NO_TRAIL, Generation, TextDelta, TokenSampling, Token
 
 
 class Aggregator:
-    """Merges notes with the engine that wrote them, in levels where they outgrow its context."""
+    """Merges notes with the engine that wrote them, in several levels if they exceed its context."""
 
     def __init__(self, vision_language_model: DeploymentHandle) -> None:
         self._engine = vision_language_model.options(stream=True)
@@ -20,8 +20,8 @@ class Aggregator:
     async def merge(
         self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Merged]:
-        """Yields the answer as it is written, then the whole of it. Raises InvalidRequest, EngineFailed."""
-        # Results of one level are prompts of the next: two of them must fit, whatever length the client allows.
+        """Yield the answer as it is generated, then the whole of it. Raises InvalidRequest, EngineFailed."""
+        # The results of one level are prompts of the next: two must fit, whatever length the client allows.
         most_tokens = min(token_sampling.max_tokens, max_model_len // 8)
         intermediate = replace(token_sampling, max_tokens=most_tokens, num_logprobs=None)
         max_prompt_tokens = max_model_len - token_sampling.max_tokens

@@ -1,7 +1,6 @@
 """AnalysisRunner: runs stored analyses on the Orchestrator, and does the store's housekeeping."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 from ray.serve.handle import DeploymentHandle
 
@@ -10,7 +9,7 @@ from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.jobs.upkeep import StoreUpkeep
 from deployments.jobs.webhook_sender import WebhookSender
 from deployments.model_choice import ModelChoice
-from pipeline.analysis import AnalysisEvent, AnalysisJob
+from deployments.orchestrator_client import OrchestratorHandle
 from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import AsyncAnalysisStore, open_store
 
@@ -20,7 +19,7 @@ class AnalysisRunner:
 
     def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
         store = AsyncAnalysisStore(open_store(settings.store))
-        self._analyses = LeasedAnalyses(store, _CancellingOrchestrator(orchestrator), settings.store, choice)
+        self._analyses = LeasedAnalyses(store, OrchestratorHandle(orchestrator), settings.store, choice)
         upkeep = StoreUpkeep(store, open_upload_store(settings.sources), open_resumable_uploads(settings.sources))
         webhooks = WebhookSender(store, settings)
         self._tasks = [asyncio.ensure_future(work) for work in (self._analyses.run(), upkeep.run(), webhooks.run())]
@@ -34,19 +33,3 @@ class AnalysisRunner:
         for task in self._tasks:
             if task.done():
                 task.result()
-
-
-class _CancellingOrchestrator:
-    """Cancels its calls itself: Serve does so only at the end of an HTTP request, and there is none here."""
-
-    def __init__(self, handle: DeploymentHandle) -> None:
-        self._stream = handle.options(stream=True)
-
-    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
-        events = self._stream.analyze.remote(job)
-        try:
-            async for event in events:
-                yield event
-        except BaseException:
-            events.cancel()
-            raise

@@ -1,4 +1,4 @@
-"""The whole graph."""
+"""Builds the graph of all deployments."""
 
 # No `from __future__ import annotations` here: Serve reads the annotation of build_app's argument.
 
@@ -21,19 +21,19 @@ from deployments.vision_language_model import VisionLanguageModel
 
 
 def build_app(args: AppSettings) -> Application:
-    """What `serve run serve_config.yaml` builds: the graph, with a model chosen by what the cluster has."""
+    """Build the graph for `serve run serve_config.yaml`, with a model that suits the cluster."""
     num_gpus = ray.cluster_resources().get("GPU", 0)
     choice = choose_model(args, num_gpus=num_gpus, vllm_has_cuda=_vllm_has_cuda())
     logger.info("Longtake serves %s on %s: %s", choice.model, choice.device, choice.reason)
     if args.store.url is None and sum(node["Alive"] for node in ray.nodes()) > 1:
         logger.warning(
-            "Stored analyses are in a file of one node, and the cluster has several: set store.url to PostgreSQL's."
+            "Stored analyses are in a file of one node, and the cluster has several nodes: set store.url to PostgreSQL."
         )
     return build_graph(args, choice)
 
 
 def build_graph(settings: AppSettings, choice: ModelChoice) -> Application:
-    """Scaling, and all options but the engine's place, stand in serve_config.yaml."""
+    """Bind the deployments. Their options are in serve_config.yaml, except for the engine's placement."""
     engine = serve.deployment(VisionLanguageModel, **choice.deployment_options).bind(choice)
     chunker = serve.deployment(Chunker).bind(settings.sources, settings.limits, settings.analysis.max_chunks)
     frame_decoder = serve.deployment(FrameDecoder).bind(settings.sources, settings.decoding)
@@ -46,7 +46,7 @@ def build_graph(settings: AppSettings, choice: ModelChoice) -> Application:
 
 
 def _vllm_has_cuda() -> bool:
-    """The two builds share their module's name, and importing it takes 13 s."""
+    """Whether the installed vLLM is its CUDA build. Importing it would take 13 s."""
     try:
         return bool(version("vllm"))
     except PackageNotFoundError:

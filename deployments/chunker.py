@@ -1,9 +1,11 @@
-"""Chunker: from a source to the plan of its chunks."""
+"""Chunker: plans the chunks of a video."""
 
 import asyncio
-from collections import OrderedDict
+import threading
 
-from deployments.telemetry.metrics import SourceMetrics
+from cachetools import LRUCache
+
+from deployments.telemetry.decoding_metrics import SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import SourceSettings, VideoLimits
 from pipeline.planning.chunking import plan_chunks
@@ -12,24 +14,25 @@ from pipeline.types import NO_TRAIL, ChunkingRequest, ChunkPlan, TokenBudget, Tr
 from pipeline.video.isolated_probing import IsolatedProbe
 from pipeline.video.probing import ProbedVideo
 
-PROBED_VIDEOS_KEPT = 32
-"""A probed video is 24 bytes a frame: 8 MB for three hours at 30 frames per second."""
+MAX_PROBED_VIDEOS = 32
+"""A probed video takes 24 bytes a frame: 8 MB for three hours at 30 frames per second."""
 
 
 class Chunker:
-    """Reads a video's packets and plans its chunks; no pixels."""
+    """Reads a video's packets, never its pixels, and plans its chunks."""
 
     def __init__(self, sources: SourceSettings, limits: VideoLimits, max_chunks: int) -> None:
-        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().fetched)
+        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().count_fetched)
         self._limits = limits
         self._max_chunks = max_chunks
         self._probe_file = IsolatedProbe()
-        self._probed: OrderedDict[str, ProbedVideo] = OrderedDict()
+        self._probed: LRUCache[str, ProbedVideo] = LRUCache(MAX_PROBED_VIDEOS)
+        self._probed_lock = threading.Lock()
 
     async def plan(
         self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget, trail: Trail = NO_TRAIL
     ) -> ChunkPlan:
-        """Raises SourceError, VideoError or InvalidRequest for what cannot be analysed."""
+        """Plan the chunks. Raises SourceError, VideoError or InvalidRequest if the video cannot be analyzed."""
         with stage("plan", trail) as planning:
             plan = await asyncio.to_thread(self._plan, source, request, budget)
             planning.set(num_chunks=len(plan.chunks), video_seconds=plan.video.duration_seconds, codec=plan.video.codec)
@@ -48,7 +51,8 @@ class Chunker:
 
     def _probe(self, source: VideoSource) -> ProbedVideo:
         with self._library.open(source) as copy:
-            video = self._probed.pop(copy.fingerprint, None)
+            with self._probed_lock:
+                video = self._probed.get(copy.fingerprint)
             if video is None:
                 video = self._probe_file(
                     copy.file,
@@ -57,7 +61,6 @@ class Chunker:
                     limits=self._limits,
                     fetch=copy.fetch,
                 )
-        self._probed[copy.fingerprint] = video
-        while len(self._probed) > PROBED_VIDEOS_KEPT:
-            self._probed.popitem(last=False)
+        with self._probed_lock:
+            self._probed[copy.fingerprint] = video
         return video

@@ -1,4 +1,4 @@
-"""FrameDecoder: from a chunk of the plan to its pixels as the engine takes them."""
+"""FrameDecoder: decodes a chunk of the plan into the patches that the engine takes."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from contextlib import closing
 import ray
 
 from deployments.logs import logger
-from deployments.telemetry.metrics import DecoderMetrics, SourceMetrics
+from deployments.telemetry.decoding_metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
 from pipeline.decoding.chunk_decoder import ChunkDecoder
@@ -21,17 +21,17 @@ from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, Vid
 
 
 class FrameDecoder:
-    """Decodes one chunk at a time, in a process of its own: one decoder per process, so that FFmpeg never contends
-    with itself, and a file that brings a decoder down brings down nothing else.
+    """Decodes one chunk at a time, in a process of its own. With one decoder per process FFmpeg never contends with
+    itself, and a file that crashes the decoder crashes nothing else.
 
-    Serve may hand a replica two requests; the second waits here, so that no replica stands idle while the router
-    backs off (16 to 46 % busy with one request at a time, 97 % with two).
+    Serve may send a replica two requests. The second waits here, so that no replica is idle while the router backs off
+    (16 to 46 % busy with one request at a time, 97 % with two).
     """
 
     def __init__(self, sources: SourceSettings, decoding: DecodingSettings) -> None:
         if not ray.get_gpu_ids():  # Ray no longer hides GPUs from actors that asked for none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().fetched)
+        self._library = VideoLibrary(sources, on_fetched=SourceMetrics().count_fetched)
         self._process = decoding_process(group=ray.get_runtime_context().get_node_id())
         self._order = decoding.backend_order
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
@@ -41,10 +41,10 @@ class FrameDecoder:
     async def decode(
         self, source: VideoSource, video: VideoInfo, chunk: Chunk, trail: Trail = NO_TRAIL
     ) -> PreparedChunk:
-        """The chunk's frames, in patches. The caller hands the reference on and never reads it.
+        """Decode the chunk's frames into patches. The caller passes the reference on and never reads the patches.
 
-        Raises DecodeFailed when no frame can be had, SourceError when the video is gone or is another one by now.
-        Cancelled, it ends within a moment: FFmpeg cannot be asked to stop, but its process can be killed.
+        Raises DecodeFailed if no frame can be decoded, and SourceError if the video is gone or has changed. A
+        cancelled call ends at once: FFmpeg cannot be interrupted, but its process can be killed.
         """
         cancellation = Cancellation()
         work = self._thread.submit(self._decode, source, video, chunk, cancellation, trail)
@@ -59,24 +59,24 @@ class FrameDecoder:
         self._process.close()
 
     def _start(self) -> None:
-        """So that the first chunk need not wait for torch's import, 4 to 9 s on a node whose first decoder this is."""
+        """Start the process early. Importing torch takes 4 to 9 s in the first decoder of a node."""
         try:
             self._process.start()
-        except ServiceError:  # the first chunk will try again, and tell its client
-            logger.exception("no process to decode in yet")
+        except ServiceError:  # the first chunk retries, and reports a failure
+            logger.exception("the decoding process did not start")
 
     def _decode(
         self, source: VideoSource, video: VideoInfo, chunk: Chunk, cancellation: Cancellation, trail: Trail
     ) -> PreparedChunk:
         try:
             with (
-                stage("decode", trail) as decoding,  # here and not where it is asked for: it may have to wait
-                self._metrics.decoding(),
+                stage("decode", trail) as decoding,  # from here: the time in the queue is not decoding
+                self._metrics.counting_failures(),
                 self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
                 closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, cancellation)) as backends,
             ):
                 decoded = ChunkDecoder(backends, self._order).decode(chunk)
-                self._metrics.decoded(decoded.report)
+                self._metrics.count(decoded.report)
                 decoding.set(
                     decoder=decoded.report.backend,
                     num_frames=decoded.report.num_frames,
@@ -84,4 +84,4 @@ class FrameDecoder:
                 )
                 return prepared_chunk(decoded, video.fingerprint)
         finally:
-            self._metrics.lost(self._process.num_workers_lost)
+            self._metrics.count_lost_workers(self._process.num_workers_lost)

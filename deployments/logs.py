@@ -1,4 +1,7 @@
-"""Which analysis a line of the log belongs to. Serve itself adds the request's id, deployment and replica."""
+"""Serve's logger, with the id of the analysis and the chunk on every line.
+
+Serve itself adds the request's id, the deployment and the replica.
+"""
 
 import logging
 from contextvars import ContextVar
@@ -11,15 +14,15 @@ _current: ContextVar[Trail] = ContextVar("trail", default=NO_TRAIL)
 
 
 def current_trail() -> Trail:
-    """Of the work that this task does."""
+    """Return the trail of the work that this task does."""
     return _current.get()
 
 
 def follow(trail: Trail) -> Trail:
-    """From here on, lines that this task logs carry `trail`. Returns the one before it.
+    """Put `trail` on the lines that this task logs from here on. Returns the trail before it.
 
-    Not a context manager over a token: the end of a generator may run in another context than its begin, where a token
-    is refused.
+    This is no context manager over a token: the end of a generator may run in another context than its start, and a
+    token is refused there.
     """
     before = _current.get()
     _current.set(trail)
@@ -27,7 +30,7 @@ def follow(trail: Trail) -> Trail:
 
 
 class _TrailFilter(logging.Filter):
-    """Refuses no line. With `encoding: JSON` the attributes become fields."""
+    """Adds attributes to every line. With `encoding: JSON` they become fields."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         trail = _current.get()
@@ -38,4 +41,4 @@ class _TrailFilter(logging.Filter):
         return True
 
 
-logger.addFilter(_TrailFilter())  # of the logger: Serve replaces its handlers
+logger.addFilter(_TrailFilter())  # on the logger: Serve replaces its handlers

@@ -1,4 +1,4 @@
-"""Which model is served, where, and with which engine arguments."""
+"""Chooses the model, its placement and its engine arguments."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXE
 
 GPU_MODEL = "Qwen/Qwen3-VL-8B-Instruct-FP8"
 DEMO_MODEL = Path(__file__).resolve().parent.parent / "models" / "demo"
-"""Comes with the source. The path must be the same on every node that may run the engine."""
+"""Part of the source. The path must be the same on every node that may run the engine."""
 
 
 @dataclass(frozen=True)
 class RequestDefaults:
-    """What suits a model, where neither request nor operator says."""
+    """Defaults that suit a model, unless the request or the operator sets them."""
 
     min_pixels: int
-    """Per frame."""
+    """Pixels per frame."""
     max_pixels: int
-    """Per frame."""
+    """Pixels per frame."""
     temperature: float
-    """Of token sampling; 0 takes the likeliest token each time."""
+    """0 always takes the likeliest token."""
     chunk_duration_seconds: float = 60.0
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model, its place and its engine."""
+    """A model, its placement and its engine."""
 
     model: str
     served_model_name: str
@@ -40,21 +40,21 @@ class ModelChoice:
     reason: str
     defaults: RequestDefaults
     deployment_options: Mapping[str, Any]
-    """Of the engine's deployment in Serve: its place."""
+    """Options of the engine's deployment in Serve: its placement."""
     engine_args: Mapping[str, Any] = field(repr=False)
     environment: Mapping[str, str]
     """Variables for vLLM, set before it is imported."""
     lora_adapters: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Folders, by the names that clients use."""
+    """Folders of adapters, by the names that clients use."""
     cites_times: bool = True
-    """Whether it can be asked to write times as [MM:SS]."""
+    """Whether the model can be instructed to write times as [MM:SS]."""
     notice: str | None = None
-    """What a user of this model has to know, for every answer."""
+    """What users must know about this model; part of every answer."""
 
     def adapter(self, name: str | None) -> str | None:
-        """The adapter that a client asks for by `name`; None for the model itself.
+        """Return the adapter that is served as `name`; None for the model itself.
 
-        Raises UnknownModel where the name is neither's.
+        Raises UnknownModel for any other name.
         """
         if name is None or name == self.served_model_name:
             return None
@@ -65,19 +65,19 @@ class ModelChoice:
         return name
 
     def served_name(self, adapter: str | None) -> str:
-        """What an answer says it comes from."""
+        """Return the name under which an adapter, or the model itself, is served."""
         return adapter or self.served_model_name
 
 
 def is_demo_model(model: str) -> bool:
-    """However its folder is written."""
+    """Whether `model` is the embedded model, however its path is written."""
     return Path(model).resolve() == DEMO_MODEL
 
 
 def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool) -> ModelChoice:
-    """Picks by what the cluster has; an explicit `model` wins, on the best device there is.
+    """Choose a model that suits the cluster; an explicit `model` wins, on the best device available.
 
-    Raises ValueError where an adapter has the model's own name.
+    Raises ValueError if an adapter has the model's own name.
     """
     on_gpu = num_gpus >= settings.gpus_per_engine and vllm_has_cuda
     device: Literal["cuda", "cpu"] = "cuda" if on_gpu else "cpu"
@@ -88,7 +88,7 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
         model, reason = GPU_MODEL, seen
     else:
         model, reason = str(DEMO_MODEL), seen
-        # The settings are those of a larger model: this one's few heads may not even divide by so many.
+        # These settings are for a larger model: the few heads of this one may not divide by them.
         settings = settings.model_copy(update={"tensor_parallel_size": 1, "pipeline_parallel_size": 1})
     served_model_name = settings.served_model_name or _name(model)
     if served_model_name in settings.lora_adapters:
@@ -116,8 +116,8 @@ DEMO_NOTICE = (
 
 
 DEMO_DEFAULTS = RequestDefaults(min_pixels=4096, max_pixels=12288, temperature=0.0, chunk_duration_seconds=30.0)
-"""The sizes that the demo model was trained on. It knows one answer, and any other is a mistake. Of a film of ten
-minutes it invents nothing in chunks of 30 s, and a scene or two in chunks of a minute (`make truth`)."""
+"""The sizes that the demo model was trained on. Temperature 0, since any sampled answer is a mistake. For a film of
+ten minutes it invents nothing in chunks of 30 s, and a scene or two in chunks of a minute (`make truth`)."""
 QWEN_TEMPERATURE = 0.7
 """With top_p 0.8 and top_k 20, what Qwen3-VL-Instruct's own generation_config.json says."""
 
@@ -144,12 +144,12 @@ def _name(model: str) -> str:
 
 
 def _deployment_options(settings: AppSettings, on_gpu: bool) -> dict[str, Any]:
-    # No CPUs: decoders that scale up while a dead engine is replaced would take its place, and wait for it for ever.
+    # No CPUs: decoders that scale up while a dead engine is replaced would take its CPUs, and wait for it forever.
     actor: dict[str, Any] = {"num_cpus": 0}
     labels = settings.engine_node_labels
     if on_gpu and settings.engine_executor == "ray":
-        # vLLM's workers take a bundle each, which may hold one GPU at most; the replica is in the first, and takes
-        # nothing of it. PACK: as few nodes as there can be.
+        # Each of vLLM's workers takes a bundle of one GPU; the replica shares the first and takes nothing of it. PACK
+        # uses as few nodes as possible.
         options = {
             "ray_actor_options": actor,
             "placement_group_bundles": [{"GPU": 1} for _ in range(settings.gpus_per_engine)],
@@ -163,13 +163,13 @@ def _deployment_options(settings: AppSettings, on_gpu: bool) -> dict[str, Any]:
 
 def _environment(model: str, on_gpu: bool) -> dict[str, str]:
     environment = {"VLLM_NO_USAGE_STATS": "1"}
-    if Path(model).is_dir():  # a folder is read as it is, a name may be downloaded
+    if Path(model).is_dir():  # only a name may need a download
         environment["HF_HUB_OFFLINE"] = "1"
     if not on_gpu:
-        # The engine core then runs its only worker itself: one process, and 15 s of start-up, less.
+        # The engine core then runs its only worker itself, which saves a process and 15 s of start-up.
         environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        # Threads that wait for each other sleep. By default they spin, and where one of them waits for a core that a
-        # decoder has, the others spin it away: a film of ten minutes took 16 s, 18 of CPU, and not 5 s and 8.
+        # Threads that wait for each other sleep. By default they spin, and while one waits for a core that a decoder
+        # uses, the others burn theirs: a film of ten minutes took 16 s (18 s of CPU) instead of 5 s (8 s).
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return environment
 
@@ -179,20 +179,20 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "model": model,
         "tensor_parallel_size": settings.tensor_parallel_size,
         "pipeline_parallel_size": settings.pipeline_parallel_size,
-        # Left unset, vLLM picks `ray` inside a placement group without saying so.
+        # Left unset, vLLM silently picks `ray` inside a placement group.
         "distributed_executor_backend": _executor(settings, on_gpu),
-        # Each GPU encodes whole segments of a chunk. Cut by weights instead, as the language model is, so narrow a
-        # tower (1152 wide) waits for its GPUs to agree twice in each layer.
+        # Each GPU encodes whole segments of a chunk. Split by weights, as the language model is, so narrow a tower
+        # (1152 wide) would synchronize its GPUs twice in each layer.
         "mm_encoder_tp_mode": "data" if settings.tensor_parallel_size > 1 else "weights",
-        # What a chunk is cut into. No images: the engine is never given one.
+        # The segments of a chunk. The engine is never given images.
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
-        # vLLM's own default, which this rests on: a second question finds the chunk's tokens there.
+        # vLLM's own default, on which this relies: a second question finds the chunk's tokens in the cache.
         "enable_prefix_caching": True,
-        # Who asked first goes first, and merges go before new chunks (pipeline.analysis.AnalysisJob.turn).
+        # First come, first served, and merges before new chunks (AnalysisJob.turn).
         "scheduling_policy": "priority",
-        # Without it a model that is not sure of itself writes blanks for ever.
+        # Without it an unsure model may write whitespace forever.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-        # The processor is passed by (deployments/engine/inputs.py), and so is its cache, which two processes would mirror.
+        # deployments/engine/inputs.py bypasses the processor, so its cache would stay empty in two processes.
         "mm_processor_cache_gb": 0,
     }
     if on_gpu:
@@ -203,26 +203,26 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
 def _executor(settings: AppSettings, on_gpu: bool) -> str:
     if on_gpu and settings.engine_executor == "ray":
         return "ray"
-    return "mp" if settings.gpus_per_engine > 1 else "uni"  # vLLM's CPU build knows no `ray`
+    return "mp" if settings.gpus_per_engine > 1 else "uni"  # vLLM's CPU build has no `ray` executor
 
 
 # For Qwen3-VL-8B in FP8 on a GPU of 80 GB or more: 11 GB of weights leave some 55 GB for keys and values. Async
-# scheduling is not named: vLLM takes it wherever it can be had, which is not with a pipeline.
+# scheduling is not set: vLLM enables it wherever it works, which is not with a pipeline.
 _GPU_ENGINE_ARGS: dict[str, Any] = {
     # A minute at two of the largest frames a second is 47,000 tokens.
     "max_model_len": 65536,
-    # AsyncLLM.from_engine_args takes 2048 otherwise, which cuts the prefill of one chunk into many steps. A minute of
-    # 640x352, 13,700 tokens, is one step. The vision tower's budget follows it: the largest segment, 12,288 tokens, is
-    # within, and what it keeps at 32 KB a token is 0.5 GB.
+    # The default of AsyncLLM.from_engine_args, 2048, splits the prefill of one chunk into many steps. A minute of
+    # 640x352, 13,700 tokens, is one step here. The vision tower has the same budget: the largest segment, 12,288
+    # tokens, fits, and its cache takes 0.5 GB at 32 KB a token.
     "max_num_batched_tokens": 16384,
-    # What Serve lets in (max_ongoing_requests) goes on at once, as far as there is room for its keys and values.
+    # As many as Serve admits (max_ongoing_requests) run at once, as far as their keys and values fit.
     "max_num_seqs": 64,
-    # The engine has its GPU alone. The rest is for what profiling does not see.
+    # The engine has the GPU to itself. The rest is for memory that profiling does not see.
     "gpu_memory_utilization": 0.9,
 }
 _FP8_ENGINE_ARGS: dict[str, Any] = {
-    # 72 KiB a token and not 144: room for 54 minutes of 640x352 and not 27; and to read them is most of what a token
-    # that is written costs. For GPUs that compute in FP8, as the checkpoint is.
+    # 72 KiB a token instead of 144: room for 54 minutes of 640x352 instead of 27. Reading keys and values is also most
+    # of the cost of generating a token. For GPUs that compute in FP8, like the checkpoint.
     "kv_cache_dtype": "fp8",
 }
 _CPU_ENGINE_ARGS: dict[str, Any] = {
@@ -230,13 +230,13 @@ _CPU_ENGINE_ARGS: dict[str, Any] = {
     "enforce_eager": True,
     "max_num_seqs": 4,
     "max_model_len": 16384,
-    # vLLM 0.32's CPU runner dies of a partial prefill of a request with a seed ("CPU Generator does not use offset"),
-    # and every request here has one. So a prompt is prefilled whole.
+    # vLLM 0.32's CPU runner crashes on a partial prefill of a request with a seed ("CPU Generator does not use
+    # offset"), and every request here has one. So each prompt is prefilled in one step.
     "enable_chunked_prefill": False,
     "max_num_batched_tokens": 16384,
 }
 _DEMO_ENGINE_ARGS: dict[str, Any] = {
-    # 1.5 KB a token: room for 10 contexts. The profiling run it spares takes longer than the model's loading.
+    # 1.5 KB a token: room for 10 contexts. It skips a profiling run that takes longer than loading the model.
     "kv_cache_memory_bytes": 256 * 1024**2,
     "skip_mm_profiling": True,
 }

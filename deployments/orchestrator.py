@@ -1,8 +1,8 @@
-"""Orchestrator: one analysis from its plan to its answer."""
+"""Orchestrator: runs an analysis from its plan to its answer."""
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -40,8 +40,8 @@ from pipeline.store import AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
 
 IN_FLIGHT_SHARE, KEPT_SHARE = 0.3, 0.15
-"""Of the object store. Objects are freed 1.5 to 3 s after their last use, so that nearly as many as are in flight must
-fit in again."""
+"""Shares of the object store. Ray frees objects 1.5 to 3 s after their last use, so frames in flight need nearly twice
+their size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class _Run:
     max_model_len: int
     started: float
     new_chunks: set[int] = field(default_factory=set)
-    """The indices of those whose answer was not found in the store."""
+    """Indices of chunks whose answer was not in the store."""
 
     def done(self, answer: ChunkAnswer) -> ChunkDone:
         is_found = answer.chunk_index not in self.new_chunks
@@ -62,7 +62,7 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What stands for the whole video."""
+    """The answer about the whole video."""
 
     text: str | None = None
     error: str | None = None
@@ -74,7 +74,7 @@ class _Answer:
 
 
 class Orchestrator:
-    """Composes the stages."""
+    """Composes the stages: plan, decode, infer, merge."""
 
     def __init__(
         self,
@@ -102,32 +102,34 @@ class Orchestrator:
         self._kept_answers = KeptAnswers(AsyncAnalysisStore(open_store(store_settings)), choice)
         self._num_analyses = 0
         self._rates = MeasuredRates()
-        self._watch = AnalysisMonitor()
+        self._monitor = AnalysisMonitor()
 
     async def max_model_len(self) -> int:
-        """The engine's. Raises DeadlineExceeded when there is no engine for too long."""
+        """Return the engine's context length. Raises DeadlineExceeded if no engine starts in time."""
         async with deadline(self._settings.chunk_timeout_seconds, "Waiting for the engine"):
-            max_model_len, _ = await with_retries(
+            max_model_len = await with_retries(
                 self._engine.max_model_len.remote, attempts=self._settings.chunk_attempts, what="The engine"
             )
         return int(max_model_len)
 
     async def check_ready(self) -> None:
-        """Raises EngineFailed unless the engine generates."""
+        """Raise EngineFailed unless the engine generates a token."""
         await with_retries(self._engine.check_ready.remote, attempts=1, what="The engine")
 
     async def estimate(self, job: AnalysisJob) -> Estimate:
-        """What `job` would look at and cost; nothing of it runs. Raises what `analyze` raises up to its plan."""
+        """Estimate frames, tokens and seconds of `job`. Raises what `analyze` raises before its plan."""
         plan = await self._plan(job, await self.max_model_len())
         work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
         return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
 
-    async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
-        """Yields a PlanReady, then a ChunkDone and a Progress for each chunk as it is answered, AnswerDeltas while the
-        answer is written, and an AnalysisDone. Raises LongtakeError up to the plan; later failures stand in the result.
+    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
+        """Yield a PlanReady, a ChunkDone and a Progress for each chunk, AnswerDeltas and an AnalysisDone.
+
+        Raises LongtakeError before the plan; later failures are part of the result.
         """
-        async for event in self._watch.over(job, self._analyze):
-            yield event
+        async with aclosing(self._monitor.run(job, self._analyze)) as events:
+            async for event in events:
+                yield event
 
     async def _analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         with self._admitted():
@@ -137,15 +139,16 @@ class Orchestrator:
             run = _Run(job, await self._plan(job, max_model_len), max_model_len, started)
             yield PlanReady(run.plan)
             is_relayed = job.aggregate and len(run.plan.chunks) == 1
-            async for event in self._only_chunk(run) if is_relayed else self._all_chunks(run):
-                yield event
+            async with aclosing(self._only_chunk(run) if is_relayed else self._all_chunks(run)) as events:
+                async for event in events:
+                    yield event
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
-        """Raises EngineBusy where as much is under way as may be."""
+        """Count an analysis while the block runs. Raises EngineBusy if too many are running."""
         if self._num_analyses >= self._settings.max_analyses:
             raise EngineBusy(
-                f"{self._num_analyses} analyses are under way, the most allowed here; come again in some seconds."
+                f"{self._num_analyses} analyses are running, the most allowed here; try again in a few seconds."
             )
         self._num_analyses += 1
         try:
@@ -154,7 +157,7 @@ class Orchestrator:
             self._num_analyses -= 1
 
     async def _check_token_sampling(self, job: AnalysisJob) -> None:
-        """Raises InvalidRequest for a schema that the engine cannot write by, before a chunk is decoded."""
+        """Raise InvalidRequest, before a chunk is decoded, for a schema that the engine does not support."""
         for token_sampling in {job.token_sampling, job.chunk_token_sampling}:
             if token_sampling.json_format is not None:
                 await with_retries(
@@ -168,15 +171,15 @@ class Orchestrator:
         budget = TokenBudget(max_model_len, text_tokens)
         async with deadline(self._settings.chunk_timeout_seconds, "Reading and planning the video"):
             plan: ChunkPlan
-            plan, _ = await with_retries(
+            plan = await with_retries(
                 lambda: self._chunker.plan.remote(job.source, job.chunking, budget, job.trail),
                 attempts=self._settings.chunk_attempts,
                 what="The plan",
             )
         return plan
 
-    async def _only_chunk(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
-        """The text of the only chunk is the answer, and is passed on while it is written."""
+    async def _only_chunk(self, run: _Run) -> AsyncGenerator[AnalysisEvent, None]:
+        """Stream the text of the only chunk: it is the answer."""
         chunk = run.plan.chunks[0]
         async for piece in relayed(lambda relay: self._chunk_answer(run, chunk, relay)):
             if isinstance(piece, str):
@@ -192,7 +195,7 @@ class Orchestrator:
             )
             yield _done(run, [piece], answer)
 
-    async def _all_chunks(self, run: _Run) -> AsyncIterator[AnalysisEvent]:
+    async def _all_chunks(self, run: _Run) -> AsyncGenerator[AnalysisEvent, None]:
         answers: list[ChunkAnswer] = []
         total = len(run.plan.chunks)
         begun = time.perf_counter()
@@ -231,7 +234,7 @@ class Orchestrator:
         return kept
 
     async def _merge(self, run: _Run, answers: Sequence[ChunkAnswer], relay: TextRelay) -> _Answer:
-        """A failed merge loses no chunk's answer: its error stands in the result."""
+        """Merge the chunks' answers. An error becomes part of the result, so that no chunk's answer is lost."""
         notes = tuple(
             Note(answer.start_seconds, answer.stop_seconds, answer.text.generation.text)
             for answer in answers
@@ -242,7 +245,7 @@ class Orchestrator:
         try:
             with stage("merge", run.job.trail) as merge:
                 async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
-                    merged, _ = await with_retries(
+                    merged = await with_retries(
                         lambda: self._merged(run, task, relay, merge.trail),
                         attempts=self._settings.chunk_attempts,
                         what="The merge",
@@ -292,6 +295,6 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
 
 
 def _object_store_bytes() -> float:
-    """Of the smallest node: a chunk's frames are on one node at a time."""
+    """Return the size of the smallest node's object store: a chunk's frames lie on one node."""
     stores = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["Alive"]]
     return float(min(store for store in stores if store))

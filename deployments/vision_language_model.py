@@ -1,4 +1,4 @@
-"""VisionLanguageModel: from the frames of a chunk, or from text alone, to text."""
+"""VisionLanguageModel: generates text from the frames of a chunk, or from text alone."""
 
 import asyncio
 import os
@@ -15,61 +15,61 @@ from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Promp
 
 CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
 CANARY_SECONDS = 30.0
-"""Below health_check_timeout_s of serve_config.yaml, so that what failed is told."""
+"""Below health_check_timeout_s in serve_config.yaml, so that Serve reports this error and not a timeout."""
 EXIT_WITHOUT_ENGINE = 70
 
 
 class VisionLanguageModel:
-    """The engine's owner. A replica whose engine died exits, and Serve starts another."""
+    """Owns the engine. A replica whose engine dies exits, and Serve starts another."""
 
     def __init__(self, choice: ModelChoice) -> None:
         logger.info("Serving %s on %s: %s", choice.model, choice.device, choice.reason)
         os.environ.update(choice.environment)
-        # Ray gives a worker as many OpenMP threads as it reserves CPUs, one here, and a chunk then takes twice as long
-        # (docs/architecture.md). Read once, when torch is imported.
+        # Ray gives a worker as many OpenMP threads as it reserves CPUs: one here, and a chunk takes twice as long with
+        # one (docs/architecture.md). torch reads the variable once, when it is imported.
         os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
-        # vLLM takes 13 s to import, and the graph can be built and tested where it is not installed.
+        # vLLM takes 13 s to import, and the graph can be built and tested without it.
         from deployments.engine.engine import Engine  # noqa: PLC0415
 
         self._engine = Engine(choice.engine_args, choice.lora_adapters, reports_to_ray=True)
         self._under_way = 0
 
     async def max_model_len(self) -> int:
-        """Tokens that prompt, frames and generated text share."""
+        """Return the number of tokens that prompt, frames and generated text share."""
         return self._engine.max_model_len
 
     async def check_token_sampling(self, token_sampling: TokenSampling) -> None:
-        """Raises InvalidRequest for what the engine would refuse of every chunk."""
+        """Raise InvalidRequest for parameters that the engine would refuse for every chunk."""
         await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
 
     async def answer(
         self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> ChunkText:
-        """What the model says about one chunk. Raises EngineFailed, EngineBusy."""
+        """Answer a prompt about one chunk. Raises EngineFailed, EngineBusy."""
         return await end_of(self.stream_answer(chunk, prompt, token_sampling, turn, trail))
 
     async def stream_answer(
         self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | ChunkText]:
-        """The same, passed on while it is written."""
+        """Answer a prompt about one chunk, yielding the text as it is generated."""
         async for piece in self._generated(prompt, token_sampling, chunk, turn, trail):
             yield ChunkText(piece, chunk.report) if isinstance(piece, Generation) else piece
 
     async def generate(
         self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Generation]:
-        """Text from text, passed on while it is written. Raises EngineFailed, EngineBusy."""
+        """Yield text from text as it is generated. Raises EngineFailed, EngineBusy."""
         async for piece in self._generated(prompt, token_sampling, None, turn, trail):
             yield piece
 
     async def check_ready(self) -> None:
-        """Generates a token. Raises EngineFailed when none comes."""
+        """Generate a token. Raises EngineFailed if that fails."""
         async with self._working():
             await end_of(self._engine.generate(*CANARY))
 
     async def check_health(self) -> None:
-        """Serve's own check. An engine that has nothing else to do has to generate a token; one that is at work shows
-        by its answers that it is.
+        """Check the engine for Serve. An idle engine has to generate a token; a busy one shows by its answers that it
+        works.
         """
         async with _exit_without_engine():
             await self._engine.check_alive()
@@ -99,7 +99,7 @@ class VisionLanguageModel:
                     finish_reason=generation.finish_reason,
                 )
         if generation:
-            yield generation  # nobody reads on after it: the span has ended
+            yield generation  # after the span has ended: readers may stop here
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
@@ -117,14 +117,14 @@ class VisionLanguageModel:
 
 @asynccontextmanager
 async def _exit_without_engine() -> AsyncIterator[None]:
-    """Ends this process when its engine is dead.
+    """Exit this process when its engine is dead.
 
-    Serve would notice after three failed checks, 30 s, in which every call here fails; callers of a process that is
-    gone try another replica at once, or wait for the next.
+    Serve would notice after three failed checks: 30 s in which every call fails. When the process exits, callers retry
+    on another replica at once, or wait for the next one.
     """
     try:
         yield
     except EngineDied:
-        logger.critical("The engine died; this replica exits, to be replaced")
+        logger.critical("The engine died; this replica exits and is replaced")
         sys.stderr.flush()
         os._exit(EXIT_WITHOUT_ENGINE)

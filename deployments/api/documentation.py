@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI sees by itself, and the bodies that the routes read on their own."""
+"""The OpenAPI document: FastAPI's own, completed by the bodies that routes read themselves."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """A route's `openapi_extra` for a JSON body that FastAPI does not parse."""
+    """Return a route's `openapi_extra` for a JSON body that FastAPI does not parse."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": _reference(model)}}}}
 
 
 def form_body(file_field: str, fields: type[BaseModel] | None = None) -> dict[str, Any]:
-    """The same for a multipart form with a file, and the fields of a model beside it."""
+    """Return a route's `openapi_extra` for a form with a file, and the fields of a model beside it."""
     upload = {"type": "object", "properties": {file_field: {"type": "string", "format": "binary"}}}
     schema = {"allOf": [_reference(fields), upload]} if fields else upload | {"required": [file_field]}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
@@ -37,7 +37,7 @@ def json_or_form_body(model: type[BaseModel], file_field: str) -> dict[str, Any]
 
 
 def add_documentation(app: FastAPI, bodies: list[type[BaseModel]]) -> None:
-    """Makes /openapi.json and /docs know `bodies`, to which `json_body` and `form_body` refer."""
+    """Add `bodies` to /openapi.json and /docs, where `json_body` and `form_body` refer to them."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:

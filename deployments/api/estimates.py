@@ -1,13 +1,13 @@
-"""`POST /v1/estimate`: what an analysis would look at and cost, without running it."""
+"""`POST /v1/estimate`: the frames, tokens and seconds of an analysis, without running it."""
 
-from contextlib import AsyncExitStack
 from typing import Self
 
 from fastapi import APIRouter, Request
 
+from deployments.api.analyses import Question, open_job
 from deployments.api.documentation import json_or_form_body
-from deployments.api.native import VideoRequest, read_request
 from deployments.api.service import ServiceDependency
+from deployments.api.video_requests import VideoRequest, read_request
 from deployments.wire.result_bodies import PlanBody, Schema
 from pipeline.analysis import Estimate, ExpectedSeconds
 from pipeline.types import Prompt
@@ -15,27 +15,27 @@ from pipeline.types import Prompt
 router = APIRouter(tags=["analyses"])
 
 USUAL_PROMPT = "What happens in this video, and when?"
-"""Stands in for a prompt that is not given: its length counts, a little."""
+"""Used when no prompt is given: its length counts, a little."""
 
 
 class EstimateRequest(VideoRequest):
     """Fields of `POST /v1/estimate`: those of `POST /v1/analyses`."""
 
     prompt: str | None = None
-    """What is to be found out about the video."""
+    """The question about the video."""
     stream: bool = False
-    """Taken, and without a meaning here."""
+    """Accepted and ignored, so that the body of an analysis can be sent unchanged."""
 
 
 class ExpectedBody(Schema):
     decode_seconds: float | None
     """Summed over the chunks, which overlap."""
     inference_seconds: float | None
-    """The same."""
+    """Summed over the chunks."""
     merge_seconds: float | None
-    """0 where nothing is to be merged."""
+    """0 if nothing has to be merged."""
     basis: str
-    """What was measured, or why there is no figure."""
+    """What the forecast is based on, or why there is none."""
 
     @classmethod
     def of(cls, expected: ExpectedSeconds) -> Self:
@@ -49,22 +49,22 @@ class ExpectedBody(Schema):
 
 class EstimateBody(Schema):
     plan: PlanBody
-    """As an analysis would begin with."""
+    """The plan that the analysis would start with."""
     num_chunks: int
     num_frames: int
     effective_fps: float
-    """Frames looked at per second of video."""
+    """Sampled frames per second of video."""
     visual_tokens: int
-    """Of the frames, over all chunks."""
+    """Tokens of frames, over all chunks."""
     prompt_tokens: int
     """At most, over all chunks: frames, their times and the prompt; merges not included."""
     frame_bytes: int
-    """Of the decoded frames of all chunks, which are not all there at once."""
+    """Bytes of the decoded frames of all chunks. They are not in memory at the same time."""
     expected_seconds: float | None
-    """From request to answer, on a server with nothing else to do; null where nothing was measured yet."""
+    """From request to answer on an idle server; null until the server has measured something."""
     expected: ExpectedBody
     uncovered: list[tuple[float, float]]
-    """Parts of the asked range, in seconds, that no chunk would cover."""
+    """Parts of the requested range, in seconds, that no chunk would cover."""
     notices: list[str]
     """What would differ from the request."""
 
@@ -88,13 +88,11 @@ class EstimateBody(Schema):
 
 @router.post("/v1/estimate", openapi_extra=json_or_form_body(EstimateRequest, "video"))
 async def create_estimate(http_request: Request, service: ServiceDependency) -> EstimateBody:
-    """Says what an analysis would look at and cost; runs nothing of it."""
-    async with AsyncExitStack() as resources:
-        request, video = await read_request(http_request, EstimateRequest, service.settings.sources, resources)
-        service.model.adapter(request.model)  # before an upload is kept
-        source = await resources.enter_async_context(service.source(video))
+    """Estimate what an analysis would look at and cost, without running it."""
+    async with read_request(http_request, EstimateRequest, service.settings.sources) as (request, video):
         prompt = Prompt(USUAL_PROMPT if request.prompt is None else request.prompt)
-        return EstimateBody.of(await service.orchestrator.estimate(request.job(source, prompt, service.model)))
+        async with open_job(Question(video, prompt, request), service) as opened:
+            return EstimateBody.of(await service.orchestrator.estimate(opened.job))
 
 
 def _rounded(seconds: float | None) -> float | None:

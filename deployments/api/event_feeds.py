@@ -17,7 +17,7 @@ class _Feed:
     """One analysis's events from the first on, rendered for the wire."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[int, str]] = []
+        self.events: list[tuple[int, bytes]] = []
         self.is_over = False
         self.num_listeners = 0
         self.changed = asyncio.Event()
@@ -50,7 +50,7 @@ class EventFeeds:
         self._feeds: dict[str, _Feed] = {}
         self._poller: asyncio.Task[None] | None = None
 
-    async def listen(self, analysis_id: str, after: int) -> AsyncIterator[str]:
+    async def listen(self, analysis_id: str, after: int) -> AsyncIterator[bytes]:
         """Yield the events numbered above `after`, up to the last one or until the analysis is deleted."""
         feed = self._feeds.setdefault(analysis_id, _Feed())
         feed.num_listeners += 1

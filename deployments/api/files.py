@@ -1,4 +1,4 @@
-"""Uploads that several analyses may use: `/v1/files`, in the shape of OpenAI's."""
+"""`/v1/files`, in the shape of OpenAI's: uploads that any number of analyses may use."""
 
 import asyncio
 import time
@@ -8,14 +8,21 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from deployments.api.documentation import form_body
 from deployments.api.ranges import asked_range
 from deployments.api.service import Service, ServiceDependency
-from deployments.wire.errors import invalid_request
-from deployments.wire.request_bodies import FIELDS_BYTES, declared_bytes, is_multipart, read_form, uploaded_file
+from deployments.wire.request_bodies import (
+    FIELDS_BYTES,
+    declared_bytes,
+    form_fields,
+    is_multipart,
+    read_form,
+    uploaded_file,
+)
+from deployments.wire.validation import validated
 from pipeline.errors import InvalidRequest
 from pipeline.sources import FilePage, StoredFile, check_room, page_of
 from pipeline.video.sniffing import SNIFF_BYTES, media_type
@@ -25,12 +32,12 @@ router = APIRouter(tags=["files"])
 Purpose = Literal["vision", "user_data"]
 MAX_LISTED = 1000
 MAX_OPEN_RANGE_BYTES = 8 * 1024**2
-"""Of a range without an end, which is how browsers ask for a video: Serve would take all of it into memory for a client
-that reads slowly, and a player asks on."""
+"""Limit for a range without an end, which is how browsers request a video. Serve would buffer all of it for a client
+that reads slowly; a player requests the next range by itself."""
 
 
 class FileBody(BaseModel):
-    """In the shape of OpenAI's file object."""
+    """OpenAI's file object."""
 
     id: str
     object: Literal["file"] = "file"
@@ -78,24 +85,24 @@ class DeletedFileBody(BaseModel):
 
 
 class FileFields(BaseModel):
-    """What stands in the form beside the file, under OpenAI's names."""
+    """The form fields beside the file, under OpenAI's names."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     purpose: Purpose = "vision"
     expires_anchor: Literal["created_at"] = Field(default="created_at", alias="expires_after[anchor]")
     expires_seconds: int | None = Field(default=None, alias="expires_after[seconds]", ge=60)
-    """The file is deleted after so long; where it is not given, after the server's own time, or never."""
+    """Seconds until the file is deleted; by default the server's own setting, which may be never."""
 
 
 @router.post("/v1/files", openapi_extra=form_body("file", FileFields))
 async def upload_file(request: Request, service: ServiceDependency) -> FileBody:
-    """Keeps a video, for `file_id` in later requests."""
+    """Store a video, for `file_id` in later requests."""
     if is_multipart(request):
         least_bytes = max(0, declared_bytes(request) - FIELDS_BYTES)
-        await check_space(service, least_bytes)  # before it is sent in vain
+        await check_space(service, least_bytes)  # before the client sends the file
         async with read_form(request, service.settings.sources) as form:
-            fields = validated_fields({name: value for name, value in form.items() if isinstance(value, str)})
+            fields = validated_fields(form_fields(form))
             if upload := uploaded_file(form):
                 stored = await service.keep_upload(
                     upload.file,
@@ -115,7 +122,7 @@ async def list_files(
     order: Literal["asc", "desc"] = "desc",
     purpose: str | None = None,
 ) -> FileListBody:
-    """The files that were uploaded, the last one first. `after` is the `last_id` of the page before."""
+    """List uploaded files, newest first. `after` is the `last_id` of the page before."""
     page = await asyncio.to_thread(
         page_of, service.uploads, limit=limit, after=after, oldest_first=order == "asc", purpose=purpose
     )
@@ -135,7 +142,7 @@ async def delete_file(file_id: str, service: ServiceDependency) -> DeletedFileBo
 
 @router.api_route("/v1/files/{file_id}/content", methods=["GET", "HEAD"], response_class=Response)
 async def get_content(file_id: str, request: Request, service: ServiceDependency) -> Response:
-    """The file itself, whole or by a range, as a browser's player asks for it."""
+    """Return the file itself, whole or by a range, as a browser's player requests it."""
     file = await asyncio.to_thread(service.uploads.get, file_id)
     head = await asyncio.to_thread(lambda: b"".join(service.uploads.read(file_id, 0, SNIFF_BYTES)))
     headers = {
@@ -144,7 +151,7 @@ async def get_content(file_id: str, request: Request, service: ServiceDependency
         "Cache-Control": "private, max-age=3600",
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(file.file_name.replace('/', '_'), safe='')}",
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox",  # it is the client's file, on our origin
+        "Content-Security-Policy": "sandbox",  # a client's file, on our origin
     }
     asked = asked_range(request.headers, file.size_bytes, etag=headers["ETag"], max_open_bytes=MAX_OPEN_RANGE_BYTES)
     if asked is None:
@@ -162,21 +169,17 @@ async def get_content(file_id: str, request: Request, service: ServiceDependency
 
 
 def validated_fields(fields: dict[str, str]) -> FileFields:
-    try:
-        return FileFields.model_validate(fields)
-    except ValidationError as error:
-        raise invalid_request(
-            error, allowed=["file", *(f.alias or n for n, f in FileFields.model_fields.items())]
-        ) from None
+    names = (field.alias or name for name, field in FileFields.model_fields.items())
+    return validated(FileFields, fields, allowed=["file", *names])
 
 
 def expiry(service: Service, asked_seconds: int | None) -> int | None:
-    """When a file that comes now expires. Raises InvalidRequest for later than the operator keeps any."""
+    """Return when a file that is uploaded now expires. Raises InvalidRequest beyond the operator's own limit."""
     kept_seconds = service.settings.sources.keep_uploads_seconds
     if asked_seconds is not None and kept_seconds is not None and asked_seconds > kept_seconds:
         raise InvalidRequest(
-            f"expires_after[seconds] is {asked_seconds} and files are kept {kept_seconds} s here; give no more, or "
-            "leave it out.",
+            f"expires_after[seconds] is {asked_seconds}, and files are kept for {kept_seconds} s here; give at most "
+            "that, or leave it out.",
             param="expires_after[seconds]",
         )
     seconds = kept_seconds if asked_seconds is None else asked_seconds
@@ -184,7 +187,7 @@ def expiry(service: Service, asked_seconds: int | None) -> int | None:
 
 
 async def check_space(service: Service, size_bytes: int) -> None:
-    """Raises UploadStoreFull or SourceTooLarge where a file of `size_bytes` could not be kept."""
+    """Raise UploadStoreFull or SourceTooLarge if there is no room for a file of `size_bytes`."""
 
     def check() -> None:
         check_room(service.uploads.used_bytes(), size_bytes, service.settings.sources)

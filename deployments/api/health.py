@@ -1,4 +1,4 @@
-"""Whether the server lives, and whether it can work."""
+"""Liveness and readiness."""
 
 from typing import Literal
 
@@ -24,13 +24,13 @@ class ReadyBody(BaseModel):
 
 @router.get("/health/live")
 async def live() -> LiveBody:
-    """The process answers."""
+    """Return 200 as soon as the process responds."""
     return LiveBody()
 
 
 @router.get("/health/ready", response_model=ReadyBody)
 async def ready(service: ServiceDependency) -> ReadyBody | JSONResponse:
-    """The engine has just generated a token; 503 where it did not."""
+    """Return 200 after the engine has generated a token, and 503 if it could not."""
     try:
         await service.check_ready()
     except LongtakeError as error:

@@ -1,17 +1,15 @@
 """Longtake's own dialect: `POST /v1/analyses`."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
-from pydantic import Field, ValidationError
-from starlette.datastructures import UploadFile
+from pydantic import Field
 
+from deployments.api.analyses import Question, answer
 from deployments.api.documentation import json_or_form_body
-from deployments.api.options import AnalysisOptions
-from deployments.api.requested_video import FormFile, RequestedVideo, requested_video
+from deployments.api.requested_video import RequestedVideo
 from deployments.api.service import Service, ServiceDependency
 from deployments.api.stored import (
     MAX_METADATA,
@@ -20,52 +18,37 @@ from deployments.api.stored import (
     WebhookBody,
     store_analysis,
 )
-from deployments.logs import logger
-from deployments.wire.errors import error_body, invalid_request
+from deployments.api.video_requests import VideoRequest, read_request
+from deployments.model_choice import ModelChoice
+from deployments.wire.errors import error_body
 from deployments.wire.event_bodies import EventBodies
-from deployments.wire.event_stream import event, event_stream
-from deployments.wire.request_bodies import is_multipart, read_form, read_json, uploaded_file
+from deployments.wire.event_stream import event
 from deployments.wire.result_bodies import AnalysisBody
 from deployments.wire.stored_bodies import AnalysisObjectBody
-from pipeline.analysis import AnalysisDone, AnalysisEvent
-from pipeline.config import SourceSettings
+from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob
 from pipeline.errors import InvalidRequest
 from pipeline.types import Prompt
 
 router = APIRouter(tags=["analyses"])
 
 
-class VideoRequest(AnalysisOptions):
-    """A video, named in a JSON body, or in a multipart form that may hold it as a file; and how to look at it."""
-
-    video_url: str | None = None
-    """http, https, s3 or data (base64); or a list of images, `data:video/jpeg;base64,` with commas between them."""
-    video_path: str | None = None
-    """A file on the server, below one of its media roots."""
-    file_id: str | None = None
-    """An upload to /v1/files."""
-
-
 class AnalysisRequest(VideoRequest):
     """Fields of `POST /v1/analyses`."""
 
     prompt: str
-    """What to find out about the video."""
+    """The question about the video."""
     stream: bool = False
-    """Whether to answer with server-sent events as things happen."""
+    """Whether to respond with server-sent events as the analysis goes on."""
     metadata: Metadata = Field(default_factory=dict, max_length=MAX_METADATA)
-    """Names and values of the client's own, given back with the analysis. With wait=false."""
+    """Names and values of the client's own, returned with the analysis. Requires wait=false."""
     webhook: WebhookBody | None = None
-    """Where to tell that the analysis has ended. With wait=false, and where the operator has set a secret."""
-
-
-RequestT = TypeVar("RequestT", bound=VideoRequest)
+    """Receiver of a webhook when the analysis has ended. Requires wait=false, and a secret set by the operator."""
 
 
 @router.post(
     "/v1/analyses",
     response_model=AnalysisBody,
-    responses={202: {"model": AnalysisObjectBody, "description": "With wait=false: it is stored, and will be run."}},
+    responses={202: {"model": AnalysisObjectBody, "description": "With wait=false: stored, and run later."}},
     openapi_extra=json_or_form_body(AnalysisRequest, "video"),
 )
 async def create_analysis(
@@ -74,29 +57,35 @@ async def create_analysis(
     wait: bool = True,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Any:
-    """Answers a prompt about a video of any length: in this response, or, with `wait=false`, when it is asked for."""
-    async with AsyncExitStack() as resources:
-        request, video = await read_request(http_request, AnalysisRequest, service.settings.sources, resources)
-        service.model.adapter(request.model)  # before an upload is kept
+    """Answer a prompt about a video of any length. With `wait=false`, store the analysis and return its id at once."""
+    async with read_request(http_request, AnalysisRequest, service.settings.sources) as (request, video):
         if not wait:
             return await _store(request, video, idempotency_key, service)
-        _check_waits(request, idempotency_key)
-        source = await resources.enter_async_context(service.source(video))
-        job = request.job(source, Prompt(request.prompt), service.model)
-        events = service.orchestrator.analyze(job)
-        plan = await anext(events)  # what is wrong with the video shows here, before an answer is begun
-        if request.stream:
-            bodies = EventBodies(job, service.model, request.include_video_metadata)
-            return event_stream(_stream(plan, events, bodies, resources.pop_all()))
-        async for done in events:
-            if isinstance(done, AnalysisDone):
-                return AnalysisBody.of(
-                    done,
-                    service.model,
-                    job.token_sampling,
-                    include_video_metadata=request.include_video_metadata,
-                )
-    raise AssertionError("an analysis ends with AnalysisDone")
+        _refuse_options_of_stored_analyses(request, idempotency_key)
+        question = Question(video, Prompt(request.prompt), request)
+        return await answer(
+            question, service, lambda job: _NativeReply(job, service.model, request), stream=request.stream
+        )
+
+
+class _NativeReply:
+    def __init__(self, job: AnalysisJob, model: ModelChoice, request: AnalysisRequest) -> None:
+        self._job = job
+        self._model = model
+        self._include_video_metadata = request.include_video_metadata
+        self._bodies = EventBodies(job, model, request.include_video_metadata)
+
+    def body(self, done: AnalysisDone) -> AnalysisBody:
+        return AnalysisBody.of(
+            done, self._model, self._job.token_sampling, include_video_metadata=self._include_video_metadata
+        )
+
+    def events(self, happened: AnalysisEvent) -> Iterable[bytes]:
+        name, body = self._bodies.of(happened)
+        yield event(body, name)
+
+    def failure(self, error: Exception) -> Iterable[bytes]:
+        yield event(error_body(error), "error")
 
 
 async def _store(
@@ -107,24 +96,19 @@ async def _store(
             "stream is given with wait=false; leave it out, and read the events at /v1/analyses/{id}/events.",
             param="stream",
         )
-    return await store_analysis(to_store(request, video, service), idempotency_key, service)
+    return await store_analysis(to_store(request, video), idempotency_key, service)
 
 
-def to_store(request: AnalysisRequest, video: RequestedVideo, service: Service) -> AnalysisToStore:
-    fields = request.model_dump(mode="json")
+def to_store(request: AnalysisRequest, video: RequestedVideo) -> AnalysisToStore:
     return AnalysisToStore(
-        video=video,
-        job=lambda source: request.job(source, Prompt(request.prompt), service.model),
-        prompt=request.prompt,
-        include_video_metadata=request.include_video_metadata,
+        question=Question(video, Prompt(request.prompt), request),
         metadata=request.metadata,
         webhook_url=request.webhook.url if request.webhook else None,
-        fields=fields,
+        fields=request.model_dump(mode="json"),
     )
 
 
-def _check_waits(request: AnalysisRequest, idempotency_key: str | None) -> None:
-    """Raises InvalidRequest for what only stored analyses have, and would be lost without a word."""
+def _refuse_options_of_stored_analyses(request: AnalysisRequest, idempotency_key: str | None) -> None:
     given = {
         "Idempotency-Key": idempotency_key is not None,
         "metadata": bool(request.metadata),
@@ -132,54 +116,4 @@ def _check_waits(request: AnalysisRequest, idempotency_key: str | None) -> None:
     }
     for name, is_given in given.items():
         if is_given:
-            raise InvalidRequest(f"{name} goes with stored analyses; ask with wait=false, or leave it out.", param=name)
-
-
-async def read_request(
-    http_request: Request, fields: type[RequestT], settings: SourceSettings, resources: AsyncExitStack
-) -> tuple[RequestT, RequestedVideo]:
-    """The request, which has these fields, and its video; an uploaded file stays open as long as `resources`.
-
-    Raises InvalidRequest, SourceTooLarge.
-    """
-    if not is_multipart(http_request):
-        request = _validated(fields, await read_json(http_request, settings))
-        return request, video_of(request)
-    form = await resources.enter_async_context(read_form(http_request, settings))
-    request = _validated(fields, {name: value for name, value in form.items() if isinstance(value, str)})
-    return request, video_of(request, uploaded_file(form))
-
-
-def _validated(fields: type[RequestT], values: dict[str, Any]) -> RequestT:
-    try:
-        return fields.model_validate(values)
-    except ValidationError as error:
-        raise invalid_request(error, allowed=sorted(fields.model_fields)) from None
-
-
-def video_of(request: VideoRequest, upload: UploadFile | None = None) -> RequestedVideo:
-    """The one video that the request names, or that its form holds. Raises InvalidRequest."""
-    return requested_video(
-        url=request.video_url,
-        path=request.video_path,
-        file_id=request.file_id,
-        upload=FormFile(upload.file, upload.filename or "upload") if upload else None,
-        sample_fps=request.sample_fps,
-    )
-
-
-async def _stream(
-    plan: AnalysisEvent, rest: AsyncIterator[AnalysisEvent], bodies: EventBodies, resources: AsyncExitStack
-) -> AsyncIterator[str]:
-    def told(happened: AnalysisEvent) -> str:
-        name, body = bodies.of(happened)
-        return event(body, name)
-
-    async with resources:
-        yield told(plan)
-        try:
-            async for happened in rest:
-                yield told(happened)
-        except Exception as error:
-            logger.exception("an analysis failed after its plan")
-            yield event(error_body(error), "error")
+            raise InvalidRequest(f"{name} requires a stored analysis; add wait=false, or leave it out.", param=name)

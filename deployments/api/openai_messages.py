@@ -1,4 +1,4 @@
-"""The messages of OpenAI's chat: which video they hold, and what is asked about it."""
+"""The messages of OpenAI's chat: the video that they hold, and the question about it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -36,11 +36,11 @@ class ImageUrl(_Part):
     url: str
     """data:image/jpeg;base64 or data:image/png;base64: a frame."""
     detail: Literal["auto"] = "auto"
-    """max_pixels says how large frames are looked at."""
+    """max_pixels sets the size of frames."""
 
 
 class ImageUrlPart(_Part):
-    """A frame of the video. Those of one message are taken for one video, sample_fps of them a second."""
+    """A frame of the video. The images of one message form one video, with sample_fps of them a second."""
 
     type: Literal["image_url"]
     image_url: ImageUrl
@@ -69,7 +69,7 @@ AssistantPart = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
 
 
 def _as_parts(content: Any) -> Any:
-    """A plain text is one part."""
+    """Turn a plain text into one part."""
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
@@ -86,7 +86,7 @@ class UserMessage(_Part):
 
 
 class AssistantMessage(_Part):
-    """What was answered before. With the fields that the official client gives an answer, as it is sent back."""
+    """An earlier answer, with the fields that the official client sends back."""
 
     role: Literal["assistant"]
     content: Annotated[list[AssistantPart] | None, BeforeValidator(_as_parts)] = None
@@ -99,13 +99,13 @@ class AssistantMessage(_Part):
 
 
 TAGS = frozenset({"system", "developer", "user", "assistant", "text", "video_url", "image_url", "file", "refusal"})
-"""By which pydantic tells messages and their parts apart."""
+"""Values of the fields that discriminate messages and their parts."""
 
 Message = Annotated[SystemMessage | UserMessage | AssistantMessage, Field(discriminator="role")]
 
 
 def prompt_of(messages: Sequence[Message]) -> Prompt:
-    """The question of the last user message, behind the conversation before it. Raises InvalidRequest."""
+    """Return the question of the last user message, with the conversation before it. Raises InvalidRequest."""
     system = "\n".join(_text(message) for message in messages if isinstance(message, SystemMessage))
     if system:
         checked_prompt(system, "messages")
@@ -122,7 +122,7 @@ def prompt_of(messages: Sequence[Message]) -> Prompt:
 
 
 def video_of(messages: Sequence[Message]) -> RequestedVideo | None:
-    """The one video that user messages hold; the same one may stand in several. Raises InvalidRequest for more."""
+    """Return the one video of all user messages; several may repeat it. Raises InvalidRequest for more than one."""
     videos = {
         video: None for message in messages if isinstance(message, UserMessage) for video in _message_videos(message)
     }
@@ -136,7 +136,7 @@ def video_of(messages: Sequence[Message]) -> RequestedVideo | None:
 
 
 def _turns(messages: Sequence[UserMessage | AssistantMessage]) -> list[tuple[str, str | None]]:
-    """What was asked and answered in turn. Messages of one side in a row count as one."""
+    """Return pairs of question and answer. Consecutive messages of one side count as one."""
     turns: list[tuple[str, str | None]] = []
     for message in messages:
         text = _text(message)

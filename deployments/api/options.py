@@ -1,4 +1,4 @@
-"""What every dialect lets a client ask for, under the same names."""
+"""The options that all dialects share, under the same names."""
 
 import json
 import secrets
@@ -33,7 +33,7 @@ StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 def _as_list(value: Any) -> Any:
-    """One text stands for itself; a list comes as JSON in a form, whose fields are texts."""
+    """Accept a single text, and a list as JSON in a form, whose fields are texts."""
     if not isinstance(value, str):
         return value
     if value.startswith("["):
@@ -43,73 +43,73 @@ def _as_list(value: Any) -> Any:
 
 
 class AnalysisOptions(BaseModel):
-    """How a video is cut, looked at and written about."""
+    """How a video is chunked, sampled and answered about."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     model: str | None = None
-    """The model that is served, which is also meant where none is given, or one of its LoRA adapters."""
+    """The served model, which is the default, or one of its LoRA adapters."""
     max_tokens: int = Field(default=512, ge=1)
-    """Tokens written about each chunk, and in the merged answer."""
+    """Limit for the tokens of each chunk's answer, and of the merged answer."""
     temperature: float | None = Field(default=None, ge=0, le=2)
-    """0 takes the likeliest token each time; the server's default suits its model."""
+    """0 always takes the likeliest token. The default suits the served model."""
     top_p: float = Field(default=0.8, gt=0, le=1)
     top_k: int = Field(default=20, ge=-1)
-    """0 and -1 switch it off."""
+    """0 and -1 disable it."""
     seed: int | None = Field(default=None, ge=0, lt=2**63)
-    """One is picked, and told in the answer, where none is given."""
+    """Random by default; the answer contains it."""
     presence_penalty: float = Field(default=0.0, ge=-2, le=2)
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
     stop: Annotated[list[StopText], BeforeValidator(_as_list)] = Field(default=[], max_length=MAX_STOPS)
-    """The answer ends before any of these."""
+    """The answer ends before any of these texts."""
     response_format: ResponseFormatBody | None = None
-    """As in OpenAI's API: text, json_object or json_schema; of the answer, and of chunk answers where they stand alone
-    or nothing else is asked of them."""
+    """The format of the answer, as in OpenAI's API: text, json_object or json_schema. It also applies to chunk answers,
+    unless chunk_response_format is given."""
     chunk_response_format: ResponseFormatBody | None = None
-    """Of the chunk answers that are merged into the answer; that of the answer where it is not given."""
+    """The format of the chunk answers that are merged; by default the same as response_format."""
     logprobs: bool = False
-    """Whether to say how likely each token of the answer was."""
+    """Whether to return the log probability of each token of the answer."""
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    """With logprobs: how many of the likeliest tokens in its place are told beside each token."""
+    """Number of likeliest alternatives to return for each token. Requires logprobs."""
     chunk_duration: float | None = Field(default=None, ge=1, le=3600)
-    """Seconds; the server's default suits its model. Chunks get shorter where their frames would not fit the model."""
+    """Seconds; the default suits the served model. Chunks get shorter if their frames would not fit the model."""
     chunk_overlap: float = Field(default=2.0, ge=0, le=600)
     """Seconds that neighbouring chunks share."""
     fps: float | None = Field(default=None, gt=0, le=60)
-    """Frames looked at per second of video: where neither fps nor nframes is given, 2, and all of a list of images."""
+    """Frames sampled per second of video. If neither fps nor nframes is given: 2, or all frames of a list of images."""
     nframes: int | None = Field(default=None, ge=2, le=MAX_FRAMES)
-    """Frames looked at in each chunk, instead of fps."""
+    """Frames sampled from each chunk, instead of fps."""
     min_frames: int = Field(default=DEFAULT_MIN_FRAMES, ge=2, le=MAX_FRAMES)
-    """Frames looked at in each chunk at least, where fps is given and the video has as many."""
+    """Fewest frames sampled from each chunk, if fps is given and the video has as many."""
     max_frames_per_chunk: int = Field(default=MAX_FRAMES, ge=2, le=MAX_FRAMES)
     min_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
-    """Per frame; the server's default suits its model."""
+    """Pixels per frame; the default suits the served model."""
     max_pixels: int | None = Field(default=None, ge=FACTOR_PX**2, le=DEFAULT_MAX_PIXELS)
-    """Per frame; the server's default suits its model."""
+    """Pixels per frame; the default suits the served model."""
     total_pixels: int = Field(default=DEFAULT_TOTAL_PIXELS, ge=2 * FACTOR_PX**2)
-    """Over the frames of one chunk."""
+    """Pixels of all frames of one chunk together."""
     resized_height: int | None = Field(default=None, ge=1, le=MAX_SIDE_PX)
-    """With resized_width: the size of the frames, to the nearest multiples of 32, instead of the bounds above."""
+    """Height of the frames, rounded to a multiple of 32, instead of the bounds above. Requires resized_width."""
     resized_width: int | None = Field(default=None, ge=1, le=MAX_SIDE_PX)
     video_start: float = Field(default=0.0, ge=0)
     """Seconds from the first frame."""
     video_end: float | None = Field(default=None, gt=0)
-    """Seconds; the end of the video where it is not given."""
+    """Seconds; by default the end of the video."""
     sample_fps: float | None = Field(default=None, ge=MIN_SAMPLE_FPS, le=MAX_SAMPLE_FPS)
-    """Of a list of images: at how many per second of video they were taken; 2 where it is not given."""
+    """Images per second in a list of images; 2 by default."""
     include_video_metadata: bool = False
-    """Whether each chunk's result says which frames were looked at."""
+    """Whether each chunk's result lists the frames that the model saw."""
     aggregate: bool = True
     """Whether the chunk answers are merged into one."""
     aggregation_prompt: str | None = None
-    """How they are to be merged, instead of the server's own words."""
+    """The instruction for merging them, instead of the server's own."""
 
     cache_salt: str | None = Field(default=None, min_length=1, max_length=256)
-    """Frames and tokens kept of questions before are shared only with questions of the same salt."""
+    """Cached frames and tokens are shared only among requests with the same salt."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        # Not ValueError: pydantic would say of the whole request what one field is to blame for.
+        # Not ValueError: pydantic would blame the whole request, and not the field.
         if self.fps is not None and self.nframes is not None:
             raise InvalidRequest("fps and nframes are both given; give one of them.", param="fps")
         if self.top_logprobs is not None and not self.logprobs:
@@ -125,14 +125,14 @@ class AnalysisOptions(BaseModel):
         return self
 
     def job(self, source: VideoSource, prompt: Prompt, served: ModelChoice) -> AnalysisJob:
-        """The analysis that is asked for, with every default filled in.
+        """Return the job, with every default filled in.
 
-        Raises InvalidRequest for a bad prompt, for pixel bounds that exclude each other, for an overlap as long as the
-        chunks, and for a model that is not served.
+        Raises InvalidRequest for an invalid prompt, contradictory pixel bounds and an overlap as long as the chunks;
+        UnknownModel for a model that is not served.
         """
         defaults = served.defaults
         checked_prompt(prompt.text, "prompt")
-        # A schema says itself in which form times stand.
+        # A schema defines itself how times are written.
         is_citing = served.cites_times and not (self.response_format and self.response_format.json_format())
         instruction = CITING_MERGE_INSTRUCTION if is_citing else DEFAULT_MERGE_INSTRUCTION
         if self.aggregation_prompt is not None:
@@ -155,7 +155,7 @@ class AnalysisOptions(BaseModel):
         )
 
     def _token_sampling(self, defaults: RequestDefaults) -> TokenSampling:
-        """Of the answer."""
+        """Token sampling of the answer."""
         return TokenSampling(
             max_tokens=self.max_tokens,
             temperature=defaults.temperature if self.temperature is None else self.temperature,

@@ -1,4 +1,4 @@
-"""The page at `/`: the files of `web/`, as they are."""
+"""The page at `/`: the files of `web/`, unchanged."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from starlette.types import Scope
 WEB = Path(__file__).resolve().parents[2] / "web"
 
 HEADERS = {
-    # Scripts, styles and requests of this server alone, and nothing inline. The player may load a video from wherever
-    # the address leads that someone typed in, and `blob:` is a file that they chose.
+    # Scripts, styles and requests of this server alone, and nothing inline. The player may load a video from any
+    # address that the user types in, and `blob:` is a file that they chose.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; media-src 'self' blob: https: http:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
-    # A browser asks each time whether it has the newest, and is told by the ETag: nothing is stale after an update.
+    # Browsers revalidate each file by its ETag, so nothing is stale after an update.
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -23,7 +23,7 @@ HEADERS = {
 
 
 class PageFiles(StaticFiles):
-    """Files with the page's headers. An unknown one is a 404 in the API's shape."""
+    """Serves files with the page's headers. An unknown file is a 404 in the API's shape."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -32,7 +32,7 @@ class PageFiles(StaticFiles):
 
 
 def add_page(app: FastAPI) -> None:
-    """`/` is the page; what it loads is below `/page`."""
+    """Serve the page at `/`, and the files that it loads below `/page`."""
     files = PageFiles(directory=WEB)
 
     @app.get("/", include_in_schema=False)

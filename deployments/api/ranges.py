@@ -19,9 +19,9 @@ class ByteRange:
 
 
 def asked_range(headers: Headers, size_bytes: int, *, etag: str, max_open_bytes: int) -> ByteRange | None:
-    """The part `[start, stop)` that is to be sent; None: all, as where the header is none that is understood.
+    """Return the part `[start, stop)` to send; None means the whole file, also for a header that is not understood.
 
-    A range without an end gets `max_open_bytes` at most: what it got is told in `Content-Range`.
+    A range without an end is cut to `max_open_bytes`; `Content-Range` says so.
     """
     found = _ONE_RANGE.fullmatch(headers.get("range", ""))
     if found is None or headers.get("if-range", etag) != etag:

@@ -1,21 +1,17 @@
-"""The outermost span of a trace: the HTTP request, below the client's own span where it sent one."""
-
-from dataclasses import replace
-from uuid import uuid4
+"""A span for each HTTP request: the outermost span of a trace, or below the client's own span if it sent one."""
 
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.logs import current_trail
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.types import Trail
 
 UNTRACED = ("/health/",)
-"""Probes come every few seconds, and say nothing of anybody's work."""
+"""Probes come every few seconds and say nothing about anyone's work."""
 
 
 class RequestSpans:
-    """ASGI middleware. Takes `traceparent` (W3C Trace Context) from the request."""
+    """ASGI middleware that reads `traceparent` (W3C Trace Context) from the request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,15 +28,6 @@ class RequestSpans:
                 await send(message)
 
             await self._app(scope, receive, recording_send)
-
-
-def begin_trail(trail: Trail) -> Trail:
-    """Of an analysis that this request asks for: with a name, and below the request's span."""
-    return replace(
-        trail,
-        analysis_id=trail.analysis_id or f"analysis-{uuid4().hex}",
-        traceparent=trail.traceparent or current_trail().traceparent,
-    )
 
 
 def _incoming(scope: Scope) -> Trail:

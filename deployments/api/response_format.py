@@ -1,4 +1,4 @@
-"""`response_format`, as OpenAI has it: what an answer has to be besides text."""
+"""`response_format`, as in OpenAI's API: structured output."""
 
 import json
 from typing import Any, Literal, Self
@@ -20,7 +20,7 @@ class JsonSchemaBody(BaseModel):
     description: str | None = None
     schema_: dict[str, Any] = Field(alias="schema")
     strict: bool | None = None
-    """Answers follow the schema whatever it says."""
+    """Ignored: answers always follow the schema."""
 
 
 class ResponseFormatBody(BaseModel):
@@ -45,7 +45,9 @@ class ResponseFormatBody(BaseModel):
         return self
 
     def json_format(self) -> JsonFormat | None:
-        """Raises InvalidRequest for what is no JSON schema; whether it can be written by is the engine's to say."""
+        """Return the format for the engine, which checks whether it supports the schema. Raises InvalidRequest for an
+        invalid schema.
+        """
         if self.type == "text":
             return None
         if self.json_schema is None:

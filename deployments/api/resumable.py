@@ -1,23 +1,23 @@
-"""Uploads that go on where a broken connection left them: tus 1.0 (https://tus.io) at `/v1/files/uploads`."""
+"""Resumable uploads by tus 1.0 (https://tus.io) at `/v1/files/uploads`."""
 
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from deployments.api.files import FileBody, expiry, validated_fields
+from deployments.api.routes import dialect_route
 from deployments.api.service import ServiceDependency
-from deployments.wire.errors import error_response, plain_error
-from pipeline.errors import InvalidRequest, LongtakeError, UnsupportedMedia
+from deployments.wire.errors import plain_error
+from pipeline.errors import InvalidRequest, UnsupportedMedia
 from pipeline.sources import Appender, ResumableUpload, ResumableUploads
 
 VERSION = "1.0.0"
@@ -30,50 +30,37 @@ PREFIX = "/v1/files/uploads"
 Result = TypeVar("Result")
 
 
-class TusRoute(APIRoute):
-    """Holds every request to the protocol's version, and says it in every response, errors included."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def versioned(request: Request) -> Response:
-            response: Response
-            is_free = request.method in ("OPTIONS", "GET")
-            if not is_free and request.headers.get("tus-resumable") != VERSION:
-                got = request.headers.get("tus-resumable")
-                message = f"Tus-Resumable is {got!r} and {VERSION!r} is spoken here; send that."
-                response = JSONResponse(plain_error("invalid_request", message), 412, {"Tus-Version": VERSION})
-            else:
-                try:
-                    response = await handle(request)
-                except LongtakeError as error:
-                    response = error_response(error)
-            response.headers["Tus-Resumable"] = VERSION
-            return response
-
-        return versioned
+def _check_version(request: Request) -> JSONResponse | None:
+    """Return the refusal of a request in another version of the protocol."""
+    got = request.headers.get("tus-resumable")
+    if request.method in ("OPTIONS", "GET") or got == VERSION:
+        return None
+    message = f"Tus-Resumable is {got!r}; send {VERSION!r}, the version that is supported here."
+    return JSONResponse(plain_error("invalid_request", message), 412, {"Tus-Version": VERSION})
 
 
-router = APIRouter(tags=["files"], route_class=TusRoute)
+router = APIRouter(
+    tags=["files"], route_class=dialect_route(headers={"Tus-Resumable": VERSION}, precondition=_check_version)
+)
 
 
 class UploadBody(BaseModel):
-    """In the shape of OpenAI's upload object."""
+    """OpenAI's upload object."""
 
     id: str
     object: Literal["upload"] = "upload"
     bytes: int
-    """Of the whole file."""
+    """Size of the whole file."""
     offset: int
-    """Those that are kept."""
+    """Bytes that are stored so far."""
     created_at: int
     expires_at: int | None
-    """When it is given up, later with each piece."""
+    """When the upload is deleted if nothing more arrives."""
     filename: str
     purpose: str
     status: Literal["pending", "completed"]
     file: FileBody | None
-    """What it became."""
+    """The file, once the upload is complete."""
 
     @classmethod
     def of(cls, upload: ResumableUpload) -> Self:
@@ -93,7 +80,7 @@ class UploadBody(BaseModel):
 @router.options(PREFIX)
 @router.options(PREFIX + "/{upload_id}")
 async def get_protocol(service: ServiceDependency) -> Response:
-    """What of tus is spoken here."""
+    """Return the version and the extensions of tus that are supported."""
     headers = {
         "Tus-Version": VERSION,
         "Tus-Extension": EXTENSIONS,
@@ -104,9 +91,9 @@ async def get_protocol(service: ServiceDependency) -> Response:
 
 @router.post(PREFIX, status_code=201, response_class=Response)
 async def create_upload(request: Request, service: ServiceDependency) -> Response:
-    """Begins an upload of `Upload-Length` bytes; `Upload-Metadata` may have `filename`, `purpose`, `expires_after`."""
+    """Create an upload of `Upload-Length` bytes; `Upload-Metadata` may have `filename`, `purpose`, `expires_after`."""
     if request.headers.get("upload-defer-length") is not None:
-        raise InvalidRequest("Upload-Defer-Length is not taken here; send Upload-Length.", param="Upload-Length")
+        raise InvalidRequest("Upload-Defer-Length is not supported; send Upload-Length.", param="Upload-Length")
     metadata = _metadata(request.headers.get("upload-metadata", ""))
     fields = {"purpose": metadata.get("purpose"), "expires_after[seconds]": metadata.get("expires_after")}
     asked = validated_fields({name: value for name, value in fields.items() if value is not None})
@@ -125,12 +112,12 @@ async def create_upload(request: Request, service: ServiceDependency) -> Respons
 
 @router.head(PREFIX + "/{upload_id}")
 async def get_offset(upload_id: str, service: ServiceDependency) -> Response:
-    """How much is kept, in `Upload-Offset`; of a finished upload the file's id in `Longtake-File-Id`."""
+    """Return the stored bytes in `Upload-Offset`, and the id of a finished file in `Longtake-File-Id`."""
     upload = await asyncio.to_thread(service.resumable_uploads.get, upload_id, settled=True)
-    told = {"filename": upload.file_name, "purpose": upload.purpose}
+    metadata = {"filename": upload.file_name, "purpose": upload.purpose}
     headers = {
         "Upload-Length": str(upload.length_bytes),
-        "Upload-Metadata": ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in told.items()),
+        "Upload-Metadata": ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in metadata.items()),
         "Cache-Control": "no-store",
     }
     return Response(status_code=200, headers=headers | _progress(upload))
@@ -138,13 +125,13 @@ async def get_offset(upload_id: str, service: ServiceDependency) -> Response:
 
 @router.get(PREFIX + "/{upload_id}")
 async def get_upload(upload_id: str, service: ServiceDependency) -> UploadBody:
-    """The same as JSON, for whoever speaks no tus."""
+    """Return the upload as JSON, for clients without tus."""
     return UploadBody.of(await asyncio.to_thread(service.resumable_uploads.get, upload_id))
 
 
 @router.patch(PREFIX + "/{upload_id}", status_code=204, response_class=Response)
 async def append(upload_id: str, request: Request, service: ServiceDependency) -> Response:
-    """The bytes from `Upload-Offset` on. What came until a connection breaks is kept."""
+    """Append bytes from `Upload-Offset` on. Bytes that arrive before a connection breaks are kept."""
     content_type = request.headers.get("content-type")
     if content_type != CONTENT_TYPE:
         raise UnsupportedMedia(f"Content-Type is {content_type!r}; send {CONTENT_TYPE}.")
@@ -153,14 +140,14 @@ async def append(upload_id: str, request: Request, service: ServiceDependency) -
 
 
 @router.delete(PREFIX + "/{upload_id}", status_code=204, response_class=Response)
-async def give_up(upload_id: str, service: ServiceDependency) -> Response:
-    """Deletes an upload that is not finished. A finished one is a file, and deleted as such."""
+async def abort_upload(upload_id: str, service: ServiceDependency) -> Response:
+    """Delete an unfinished upload. A finished one is deleted as a file."""
     await asyncio.to_thread(service.resumable_uploads.abort, upload_id)
     return Response(status_code=204)
 
 
 async def _receive(request: Request, uploads: ResumableUploads, upload_id: str, offset: int) -> ResumableUpload:
-    """Keeps the body as it comes, at most WRITE_BYTES of it in memory."""
+    """Store the body as it arrives, with at most WRITE_BYTES in memory."""
     async with _appending(uploads, upload_id, offset) as write:
         buffer = bytearray()
         try:
@@ -171,7 +158,7 @@ async def _receive(request: Request, uploads: ResumableUploads, upload_id: str, 
                     buffer.clear()
                     await write(piece)
         except ClientDisconnect:
-            pass  # it will come again; nobody reads what is answered now
+            pass  # the client will resume; nobody reads this response
         finally:
             await write(bytes(buffer))
     return await asyncio.to_thread(uploads.get, upload_id)
@@ -181,21 +168,21 @@ async def _receive(request: Request, uploads: ResumableUploads, upload_id: str, 
 async def _appending(
     uploads: ResumableUploads, upload_id: str, offset: int
 ) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
-    """Writes in threads. Whatever ends the block, no thread is left writing when the upload is given free."""
+    """Write in threads. However the block ends, no thread still writes when the upload's lock is released."""
     appending = uploads.append(upload_id, offset)
-    appender: Appender = await _whole(appending.__enter__)
+    appender: Appender = await _run_to_end(appending.__enter__)
 
     async def write(piece: bytes) -> None:
-        await _whole(lambda: appender.write(piece))
+        await _run_to_end(lambda: appender.write(piece))
 
     try:
         yield write
     finally:
-        await _whole(lambda: appending.__exit__(None, None, None))
+        await _run_to_end(lambda: appending.__exit__(None, None, None))
 
 
-async def _whole(function: Callable[[], Result]) -> Result:
-    """Runs `function` in a thread, to its end also where this task is cancelled: a thread cannot be."""
+async def _run_to_end(function: Callable[[], Result]) -> Result:
+    """Run `function` in a thread and wait for its end, even if this task is cancelled: a thread cannot be."""
     running = asyncio.ensure_future(asyncio.to_thread(function))
     try:
         return await asyncio.shield(running)
@@ -221,7 +208,7 @@ def _size(request: Request, header: str) -> int:
 
 
 def _metadata(header: str) -> dict[str, str]:
-    """Pairs of a name and base64, with commas between them."""
+    """Parse comma-separated pairs of a name and base64."""
     found = {}
     for pair in filter(None, (pair.strip() for pair in header.split(","))):
         name, _, encoded = pair.partition(" ")
@@ -229,6 +216,7 @@ def _metadata(header: str) -> dict[str, str]:
             found[name] = base64.b64decode(encoded, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise InvalidRequest(
-                f"Upload-Metadata holds {name[:40]!r} with what is no UTF-8 in base64.", param="Upload-Metadata"
+                f"Upload-Metadata holds {name[:40]!r} with a value that is not UTF-8 in base64.",
+                param="Upload-Metadata",
             ) from None
     return found

@@ -1,58 +1,49 @@
 """RunPod's dialect: the queue of a serverless endpoint, at its own paths and below `/v2/{endpoint}`.
 
-Jobs are stored analyses, so that any replica answers for any of them, and they outlive all.
+Jobs are stored analyses, so any replica can answer for any job, and jobs survive restarts.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.api.documentation import json_body
-from deployments.api.native import AnalysisRequest, to_store, video_of
+from deployments.api.native import AnalysisRequest, to_store
+from deployments.api.routes import dialect_route
 from deployments.api.runpod_jobs import health_body, job_body, job_state, stream_items
 from deployments.api.service import Service, ServiceDependency
 from deployments.api.stored import keep_analysis
-from deployments.wire.errors import error_response, invalid_request
+from deployments.api.video_requests import video_of
+from deployments.wire.errors import error_body, error_response
 from deployments.wire.request_bodies import read_json
+from deployments.wire.validation import refuse_unsupported, validated
 from pipeline.errors import InvalidRequest, LongtakeError
 from pipeline.store import AnalysisRecord, EventKind
 
 DEFAULT_WAIT_MILLISECONDS = 90_000
 MAX_WAIT_MILLISECONDS = 300_000
-"""As in RunPod's API. What takes longer is asked about with /status, as its clients do by themselves."""
+"""The limits of RunPod's API. Its clients poll /status for jobs that take longer."""
 READY_SECONDS = 2.0
-"""Its Python client gives /health 3 s."""
+"""RunPod's Python client times /health out after 3 s."""
 
 _UNSUPPORTED_FIELDS = {
-    "webhook": "jobs are told to nobody in RunPod's words; POST /v1/analyses?wait=false takes a webhook",
+    "webhook": "there are no webhooks in RunPod's format; POST /v1/analyses?wait=false takes a webhook",
     "policy": "jobs have no limits of their own here",
-    "s3Config": "results are kept here; ask for them with /status",
+    "s3Config": "results stay on this server; ask for them with /status",
 }
 
 
-class RunPodRoute(APIRoute):
-    """Errors are plain texts, as RunPod's clients expect them, with ours beside them."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def plain(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except LongtakeError as error:
-                status = error_response(error).status_code
-                body = {"error": error.message, "type": error.type_name(), "param": error.param}
-                return JSONResponse(body, status)
-
-        return plain
+def _plain_error(error: LongtakeError) -> JSONResponse:
+    """Render an error as RunPod's clients expect it, as a plain text, with our own fields beside it."""
+    detail = error_body(error)["error"]
+    return error_response(error, {"error": detail["message"], "type": detail["type"], "param": detail["param"]})
 
 
-router = APIRouter(tags=["runpod"], route_class=RunPodRoute)
+router = APIRouter(tags=["runpod"], route_class=dialect_route(_plain_error))
 
 
 class JobRequest(BaseModel):
@@ -64,7 +55,7 @@ class JobRequest(BaseModel):
 
 
 def _at_both(path: str, methods: list[str], **options: Any) -> Callable[[Any], Any]:
-    """A route at its own path, and where RunPod's own server has it."""
+    """Add a route at its own path, and at the path of RunPod's own server."""
 
     def add(function: Any) -> Any:
         router.add_api_route(path, function, methods=methods, **options)
@@ -76,7 +67,7 @@ def _at_both(path: str, methods: list[str], **options: Any) -> Callable[[Any], A
 
 @_at_both("/run", ["POST"], openapi_extra=json_body(JobRequest))
 async def run(http_request: Request, service: ServiceDependency) -> dict[str, Any]:
-    """Begins a job, and says at once by which id it is asked about."""
+    """Start a job and return its id at once."""
     record = await _begin(http_request, service)
     return {"id": record.analysis_id, "status": job_state(record)}
 
@@ -87,7 +78,7 @@ async def run_and_wait(
     service: ServiceDependency,
     wait: Annotated[int, Query(ge=1000, le=MAX_WAIT_MILLISECONDS)] = DEFAULT_WAIT_MILLISECONDS,
 ) -> dict[str, Any]:
-    """Begins a job and waits for its end, `wait` milliseconds at most; it goes on after that."""
+    """Start a job and wait for its end, at most `wait` milliseconds; after that it goes on in the background."""
     record = await _begin(http_request, service)
     try:
         async with asyncio.timeout(wait / 1000):
@@ -100,7 +91,7 @@ async def run_and_wait(
 
 @_at_both("/status/{job_id}", ["GET", "POST"], operation_id="runpod_status")
 async def get_status(job_id: str, service: ServiceDependency) -> dict[str, Any]:
-    """How far a job is, and its output once it is done."""
+    """Return how far a job is, and its output once it is done."""
     return await _job(job_id, service)
 
 
@@ -115,7 +106,7 @@ async def poll_stream(job_id: str, service: ServiceDependency) -> dict[str, Any]
 
 @_at_both("/cancel/{job_id}", ["POST"])
 async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
-    """Ends a job that has not ended; its decoding and generation stop within a second."""
+    """Cancel a job that has not ended; its decoding and generation stop within a second."""
     await service.analysis_store.analyses.get(job_id)
     await service.analysis_store.analyses.cancel(job_id)
     service.wake_runner()
@@ -124,7 +115,7 @@ async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
 
 @_at_both("/health", ["GET"])
 async def get_health(service: ServiceDependency) -> dict[str, Any]:
-    """How many jobs there are, and whether the engine is up."""
+    """Return the number of jobs by state, and whether the engine is up."""
     counts, num_retried, is_ready = await asyncio.gather(
         service.analysis_store.polling.counts(),
         service.analysis_store.polling.num_retried(),
@@ -135,21 +126,13 @@ async def get_health(service: ServiceDependency) -> dict[str, Any]:
 
 async def _begin(http_request: Request, service: Service) -> AnalysisRecord:
     fields = await read_json(http_request, service.settings.sources)
-    for name, reason in _UNSUPPORTED_FIELDS.items():
-        if fields.pop(name, None):
-            raise InvalidRequest(f"{name} is given and {reason}; leave it out.", param=name)
-    try:
-        given = JobRequest.model_validate(fields).input
-    except ValidationError as error:
-        raise invalid_request(error, allowed=["input"]) from None
-    try:
-        request = AnalysisRequest.model_validate({name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        raise invalid_request(error, allowed=sorted(AnalysisRequest.model_fields)) from None
+    refuse_unsupported(fields, _UNSUPPORTED_FIELDS)
+    supported = {name: value for name, value in fields.items() if name not in _UNSUPPORTED_FIELDS}
+    given = validated(JobRequest, supported).input
+    request = validated(AnalysisRequest, {name: value for name, value in given.items() if value is not None})
     if request.stream:
-        raise InvalidRequest("stream is given; leave it out, and ask /stream/{id} for what came.", param="stream")
-    service.model.adapter(request.model)  # before an upload is kept
-    return await keep_analysis(to_store(request, video_of(request), service), None, service)
+        raise InvalidRequest("stream is not supported in a job; leave it out, and poll /stream/{id}.", param="stream")
+    return await keep_analysis(to_store(request, video_of(request)), None, service)
 
 
 async def _job(job_id: str, service: Service) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stored analyses in the words of RunPod's serverless API."""
+"""Stored analyses as jobs of RunPod's serverless API."""
 
 import json
 import time
@@ -27,7 +27,7 @@ def job_state(record: AnalysisRecord) -> str:
 def job_body(record: AnalysisRecord, result: StoredEvent | None) -> dict[str, Any]:
     """Return the body of `/status`. `result` is the analysis's last event if it is completed. Times are ms."""
     body: dict[str, Any] = {"id": record.analysis_id, "status": job_state(record)}
-    # Of one that was never begun the delay ends with it.
+    # The delay of a job that never started ends when the job does.
     begun_at = record.started_at or record.completed_at or time.time()
     body["delayTime"] = _milliseconds(record.created_at, begun_at)
     if record.started_at is not None and record.completed_at is not None:
@@ -41,7 +41,7 @@ def job_body(record: AnalysisRecord, result: StoredEvent | None) -> dict[str, An
 
 
 def job_output(analysis: Mapping[str, Any]) -> dict[str, Any]:
-    """An analysis' result, in which errors are plain texts; one that says nothing says why."""
+    """Return an analysis' result with errors as plain texts; without any answer it has an `error` of its own."""
     chunks = [chunk_output(chunk) for chunk in analysis["chunk_results"]]
     reasons = [chunk["error"] for chunk in chunks if chunk["error"]]
     why = {} if analysis["success"] or not reasons else {"error": reasons[0]}
@@ -62,7 +62,7 @@ def stream_items(events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
 
 
 def health_body(counts: Mapping[AnalysisStatus, int], *, num_retried: int, is_ready: bool) -> dict[str, Any]:
-    """The whole graph is one worker, as far as a client of RunPod's can tell."""
+    """Return the body of `/health`, where the whole graph counts as one worker."""
     num_running = counts.get(AnalysisStatus.RUNNING, 0)
     running = int(is_ready and num_running > 0)
     return {

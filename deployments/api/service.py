@@ -1,11 +1,10 @@
-"""What the routes of every dialect stand on: the model that is served, the uploads, the Orchestrator."""
+"""What one Ingress replica holds for the routes of all dialects, and how they get at it."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, BinaryIO, Protocol
+from typing import Annotated, BinaryIO
 
 from fastapi import Depends
 from ray import serve
@@ -14,8 +13,8 @@ from deployments.api.event_feeds import EventFeeds
 from deployments.api.requested_video import FormFile, FrameList, RequestedVideo
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
+from deployments.orchestrator_client import OrchestratorClient
 from deployments.serving.calls import deadline
-from pipeline.analysis import AnalysisEvent, AnalysisJob, Estimate
 from pipeline.errors import LongtakeError
 from pipeline.sources import (
     REQUEST_PURPOSE,
@@ -34,21 +33,9 @@ BLOCK_BYTES = 1024**2
 READY_TIMEOUT_SECONDS = 20.0
 
 
-class OrchestratorClient(Protocol):
-    """The Orchestrator, as the routes see it."""
-
-    def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]: ...
-
-    async def estimate(self, job: AnalysisJob) -> Estimate: ...
-
-    async def max_model_len(self) -> int: ...
-
-    async def check_ready(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class Service:
-    """One per Ingress replica."""
+    """Settings, stores and clients of one Ingress replica. Routes take it as `ServiceDependency`."""
 
     settings: AppSettings
     model: ModelChoice
@@ -58,23 +45,14 @@ class Service:
     analysis_store: AsyncAnalysisStore
     feeds: EventFeeds
     wake_runner: Callable[[], object]
-    """Says that a stored analysis waits; returns at once."""
+    """Announces that a stored analysis waits to be run; returns at once."""
 
-    @asynccontextmanager
-    async def source(self, video: RequestedVideo) -> AsyncIterator[VideoSource]:
-        """The video as the stages know it. A video inside the request is stored for as long as the block runs.
+    async def kept_source(self, video: RequestedVideo) -> tuple[VideoSource, str | None]:
+        """Return the video as the stages know it, and the id of the upload that now holds a video from inside the
+        request; the caller deletes that upload.
 
         Raises InvalidRequest and SourceError.
         """
-        source, owned_file_id = await self.kept_source(video)
-        try:
-            yield source
-        finally:
-            if owned_file_id:
-                await asyncio.to_thread(self.uploads.delete, owned_file_id)
-
-    async def kept_source(self, video: RequestedVideo) -> tuple[VideoSource, str | None]:
-        """The same, and the id of the upload that now holds a video inside the request: the caller deletes it."""
         match video:
             case FormFile(file, name):
                 stored = await self._store(_blocks(file), name)
@@ -88,13 +66,13 @@ class Service:
         return stored, stored.file_id
 
     async def keep_upload(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
-        """Keeps an upload, block by block."""
+        """Store an upload, block by block."""
         return await asyncio.to_thread(
             self.uploads.save, _blocks(file), file_name=file_name, purpose=purpose, expires_at=expires_at
         )
 
     async def check_ready(self) -> None:
-        """Raises DeadlineExceeded or EngineFailed unless the engine generates."""
+        """Raise DeadlineExceeded or EngineFailed unless the engine generates a token."""
         async with deadline(READY_TIMEOUT_SECONDS, "A test generation"):
             await self.orchestrator.check_ready()
 
@@ -126,10 +104,10 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.read(BLOCK_BYTES), b"")
 
 
-def _service() -> Service:
+def current_service() -> Service:
     ingress = serve.get_replica_context().servable_object
     service: Service = ingress.service
     return service
 
 
-ServiceDependency = Annotated[Service, Depends(_service)]
+ServiceDependency = Annotated[Service, Depends(current_service)]

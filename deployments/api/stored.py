@@ -3,16 +3,17 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from sse_starlette import EventSourceResponse
 
-from deployments.api.requested_video import FormFile, RequestedVideo, public_name
+from deployments.api.analyses import Question, open_job
+from deployments.api.requested_video import FormFile, public_name
 from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency
 from deployments.logs import current_trail
 from deployments.wire.event_stream import event_stream
@@ -25,7 +26,6 @@ from deployments.wire.stored_bodies import (
     summary_of,
 )
 from deployments.wire.stored_events import event_data
-from pipeline.analysis import AnalysisJob
 from pipeline.config import StoreSettings
 from pipeline.errors import InvalidRequest
 from pipeline.sources import delete_if_present
@@ -38,7 +38,7 @@ from pipeline.store import (
     NewAnalysis,
     StoredJob,
 )
-from pipeline.types import HttpUrl, StoredVideo, Trail, VideoSource
+from pipeline.types import HttpUrl, StoredVideo, Trail
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 MAX_KEY_CHARACTERS = 255
@@ -72,11 +72,7 @@ WebhookBody = Annotated[WebhookFields, BeforeValidator(from_form)]
 class AnalysisToStore:
     """A request with `wait=false`."""
 
-    video: RequestedVideo
-    job: Callable[[VideoSource], AnalysisJob]
-    """Raises InvalidRequest."""
-    prompt: str
-    include_video_metadata: bool
+    question: Question
     metadata: Mapping[str, str]
     webhook_url: str | None
     fields: Mapping[str, Any]
@@ -96,23 +92,23 @@ async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, ser
     if asked.webhook_url is not None:
         _check_webhook(asked.webhook_url, service.settings.store)
     idempotency = await _idempotency(asked, idempotency_key)
-    async with AsyncExitStack() as undo:
-        source, owned_file_id = await service.kept_source(asked.video)
-        if owned_file_id:
-            undo.push_async_callback(asyncio.to_thread, delete_if_present, service.uploads, owned_file_id)
+    question = asked.question
+    async with open_job(question, service) as opened:
         # Its run goes on below this request's span, in whichever process and after however many restarts.
-        job = replace(asked.job(source), trail=Trail(traceparent=current_trail().traceparent))
-        file_id = asked.video.file_id if isinstance(asked.video, StoredVideo) else None
+        job = replace(opened.job, trail=Trail(traceparent=current_trail().traceparent))
+        file_id = question.video.file_id if isinstance(question.video, StoredVideo) else None
         new = NewAnalysis(
-            about=AnalysisAbout(asked.prompt, public_name(asked.video), file_id, tuple(asked.metadata.items())),
+            about=AnalysisAbout(
+                question.prompt.text, public_name(question.video), file_id, tuple(asked.metadata.items())
+            ),
             model=service.model.served_name(job.token_sampling.adapter),
-            job=StoredJob(job, asked.include_video_metadata),
-            owned_file_id=owned_file_id,
+            job=StoredJob(job, question.options.include_video_metadata),
+            owned_file_id=opened.owned_file_id,
             webhook_url=asked.webhook_url,
         )
         record, is_new = await service.analysis_store.analyses.create(new, idempotency)
         if is_new:
-            undo.pop_all()
+            opened.keep_upload()
             service.wake_runner()
     return record
 
@@ -141,7 +137,7 @@ async def listen(
     service: ServiceDependency,
     after: Annotated[int, Query(ge=0)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
+) -> EventSourceResponse:
     """All that happened and happens, as server-sent events: those of a stream, with ids, from the one after
     `Last-Event-ID`, or `after`, on. Ends after `answer`, `error` or `cancelled`.
     """
@@ -215,9 +211,9 @@ async def _idempotency(asked: AnalysisToStore, key: str | None) -> IdempotencyKe
             param="Idempotency-Key",
         )
     digest = hashlib.sha256(json.dumps(asked.fields, sort_keys=True).encode())
-    if isinstance(asked.video, FormFile):
-        digest.update(asked.video.name.encode(errors="surrogateescape"))
-        digest.update(await asyncio.to_thread(_digest, asked.video.content))
+    if isinstance(asked.question.video, FormFile):
+        digest.update(asked.question.video.name.encode(errors="surrogateescape"))
+        digest.update(await asyncio.to_thread(_digest, asked.question.video.content))
     return IdempotencyKey(key, digest.hexdigest(), IDEMPOTENCY_SECONDS)
 
 

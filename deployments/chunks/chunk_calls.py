@@ -1,4 +1,4 @@
-"""The calls that answer one chunk: decode, then infer, again where a replica was lost."""
+"""The calls that answer one chunk: decode, then infer; both are retried when a replica is lost."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from deployments.logs import logger
 from deployments.serving.calls import deadline, with_retries
 from deployments.serving.ray_errors import INTERNAL_ERROR
 from deployments.serving.text_relay import TextRelay, relay_through
-from deployments.telemetry.metrics import FrameStoreMetrics
+from deployments.telemetry.decoding_metrics import FrameStoreMetrics
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.analysis import AnalysisJob
 from pipeline.answers.prompting import chunk_question
@@ -25,7 +25,7 @@ from pipeline.types import Chunk, ChunkAnswer, ChunkFailure, ChunkPlan, ChunkTex
 
 
 class ChunkCalls:
-    """Answers chunks by FrameDecoder and VisionLanguageModel. Holds references to frames, never frames."""
+    """Answers chunks with FrameDecoder and VisionLanguageModel. Holds references to frames, never frames."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ChunkCalls:
         frames_in_flight_bytes: int,
         frames_kept_bytes: int,
     ) -> None:
-        # Frames go by reference whatever Serve's default is: its gRPC path copies, and refuses more than 4 MB.
+        # Frames travel by reference whatever Serve's default is: its gRPC path copies, and refuses more than 4 MB.
         self._frame_decoder = frame_decoder.options(_by_reference=True)
         self._answer = vision_language_model.options(_by_reference=True).answer
         self._stream_answer = vision_language_model.options(_by_reference=True, stream=True).stream_answer
@@ -47,12 +47,12 @@ class ChunkCalls:
     async def answer(
         self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None = None
     ) -> ChunkAnswer:
-        """A failure of the chunk stands in its answer; none is raised. With a `relay` the text is also passed on."""
+        """Answer a chunk. A failure becomes part of the answer. A `relay` gets the text as it is generated."""
         trail = replace(job.trail, chunk_index=chunk.index)
         async with self._reserved(chunk.frame_bytes):
             with stage("chunk", trail, start_seconds=chunk.start_seconds, stop_seconds=chunk.stop_seconds) as work:
                 answer = await self._answered(replace(job, trail=work.trail), plan, chunk, relay)
-                _tell_end(work, answer)
+                _record_outcome(work, answer)
         return answer
 
     async def _answered(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkAnswer:
@@ -65,7 +65,7 @@ class ChunkCalls:
             return await self._attempt(job, plan, chunk, relay)
 
         try:
-            text, _ = await with_retries(attempt, attempts=self._settings.chunk_attempts, what=f"Chunk {chunk.index}")
+            text = await with_retries(attempt, attempts=self._settings.chunk_attempts, what=f"Chunk {chunk.index}")
         except LongtakeError as error:
             failure = ChunkFailure(error.type_name(), error.message)
         except Exception:
@@ -85,10 +85,10 @@ class ChunkCalls:
     async def _reserved(self, num_bytes: int) -> AsyncIterator[None]:
         try:
             async with self._frames_in_flight.reserved(num_bytes):
-                self._metrics.in_flight(self._frames_in_flight.held_bytes)
+                self._metrics.set_in_flight(self._frames_in_flight.held_bytes)
                 yield
         finally:
-            self._metrics.in_flight(self._frames_in_flight.held_bytes)
+            self._metrics.set_in_flight(self._frames_in_flight.held_bytes)
 
     async def _attempt(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk, relay: TextRelay | None) -> ChunkText:
         prompt, token_sampling = chunk_question(job, plan, chunk)
@@ -102,10 +102,10 @@ class ChunkCalls:
             try:
                 text: ChunkText = await (answer if relay is None else relay_through(relay, answer))
             except BaseException as error:
-                self._decoded.drop(key)  # perhaps it was lost with its node
+                self._decoded.drop(key)  # it may be lost with its node
                 if isinstance(error, asyncio.CancelledError):
                     answer.cancel()
-                    if not kept:  # else others may be waiting for it
+                    if not kept:  # otherwise other calls may wait for it
                         frames.cancel()
                 raise
         if kept:
@@ -114,7 +114,7 @@ class ChunkCalls:
         return text
 
 
-def _tell_end(work: Stage, answer: ChunkAnswer) -> None:
+def _record_outcome(work: Stage, answer: ChunkAnswer) -> None:
     work.set(attempts=answer.attempts, queue_seconds=answer.queue_seconds if answer.text else None)
     if answer.text:
         work.set(decode_reused=answer.text.decode.is_reused)
@@ -124,5 +124,5 @@ def _tell_end(work: Stage, answer: ChunkAnswer) -> None:
 
 
 def _session_id(key: ChunkKey) -> str:
-    """What ChunkAffinityRouter goes by: of the chunk and not of its video, whose chunks are for all engines."""
+    """Return ChunkAffinityRouter's key. It identifies a chunk, so that a video's chunks spread over all engines."""
     return hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()

@@ -15,7 +15,7 @@ class KeptAnswers:
         self._choice = choice
 
     async def find(self, job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> ChunkAnswer | None:
-        """Raises LeaseLost if the job's runner is gone, so that the run starts no further chunk."""
+        """Return a stored answer. Raises LeaseLost if the job's runner is gone: no further chunk starts then."""
         if job.lease is None:
             return None
         return await self._answers.find(self._key(job, plan, chunk), chunk.index, job.lease)
@@ -35,7 +35,7 @@ class KeptAnswers:
             chunk,
             prompt,
             token_sampling,
-            # Not the served name, under which another model may be served tomorrow.
+            # Not the served name: tomorrow it may stand for another model.
             model=model if adapter is None else f"{model} with {self._choice.lora_adapters[adapter]}",
             cache_salt=job.cache_salt,
         )

@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import Collection
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from deployments.jobs.run_journal import RunJournal
 from deployments.logs import logger
 from deployments.model_choice import ModelChoice
+from deployments.orchestrator_client import Analyzer
 from deployments.serving.ray_errors import INTERNAL_ERROR, own_error
 from pipeline import errors
-from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, ChunkDone, Lease
+from pipeline.analysis import AnalysisDone, AnalysisEvent, ChunkDone, Lease
 from pipeline.config import StoreSettings
 from pipeline.store import AsyncAnalysisStore, ClaimedAnalysis
 
@@ -32,12 +32,6 @@ _TRANSIENT_CHUNK_FAILURES = frozenset(
 """A server that shuts down fails chunks with these; after its restart the analysis should have their answers."""
 
 
-class Orchestrator(Protocol):
-    """The Orchestrator as this module needs it. Closing the generator ends the analysis."""
-
-    def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]: ...
-
-
 class Interrupted(Exception):
     """A run lacks an answer that a later run may get."""
 
@@ -46,7 +40,7 @@ class LeasedAnalyses:
     """The analyses that one runner runs. `run` continues until it is cancelled."""
 
     def __init__(
-        self, store: AsyncAnalysisStore, orchestrator: Orchestrator, settings: StoreSettings, choice: ModelChoice
+        self, store: AsyncAnalysisStore, orchestrator: Analyzer, settings: StoreSettings, choice: ModelChoice
     ) -> None:
         self._store = store
         self._orchestrator = orchestrator

@@ -1,8 +1,8 @@
-"""Request bodies through Ray Serve at the pace at which they are read.
+"""Backpressure for request bodies on their way through Ray Serve.
 
-Serve (2.60) reads a body as fast as it comes, into a queue of its proxy and from there into one of the replica, and
-bounds neither: of an upload of 2 GiB, which Ingress took 18 s for, 1.8 GB stood in the proxy and 2.1 GB in Ingress.
-Here both wait for who reads from them, so that the client does in the end, by TCP. Neither queue is public;
+Serve (2.60) reads a body as fast as it arrives, into a queue of its proxy and from there into a queue of the replica,
+and bounds neither. During an upload of 2 GiB, which took Ingress 18 s, 1.8 GB lay in the proxy and 2.1 GB in Ingress.
+Here both queues wait for their readers, and so does the client, by TCP. Neither queue is public;
 tests/graph/test_uploads.py shows what an upgrade breaks.
 """
 
@@ -20,21 +20,21 @@ from deployments.logs import logger
 PROXY_CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 PROXY_CALLBACK = "deployments.serving.body_flow:pace_proxy"
 MAX_WAITING_MESSAGES = 32
-"""In each of the two queues. uvicorn's messages have up to 320 KB, as a rule 64."""
+"""Limit for each of the two queues. uvicorn's messages have 64 KB as a rule, and up to 320."""
 PAUSE_SECONDS = 0.005
 
 
 def pace_proxy() -> list[Middleware]:
-    """Called by Serve's proxies as they start, where the environment of Ray names it."""
+    """Slow down the proxy's reads. Serve's proxies call this as they start, if Ray's environment names it."""
     HTTPProxy.proxy_asgi_receive = _paced_proxy_asgi_receive
     return []
 
 
 def warn_if_unpaced() -> None:
-    """Ray's processes share an environment, so that a replica sees what its proxy was told."""
+    """Log a warning unless Serve's proxy is paced. A replica shares the environment of its proxy."""
     if os.environ.get(PROXY_CALLBACK_VARIABLE) != PROXY_CALLBACK:
         logger.warning(
-            "Uploads that come faster than they are written will stand in the memory of Serve's proxy: start Ray with "
+            "Uploads that arrive faster than they are written will fill the memory of Serve's proxy: start Ray with "
             "%s=%s in its environment, as `make serve` does.",
             PROXY_CALLBACK_VARIABLE,
             PROXY_CALLBACK,
@@ -42,7 +42,7 @@ def warn_if_unpaced() -> None:
 
 
 class PacedBodies:
-    """ASGI middleware of Ingress: asks the proxy for more only when little is waiting."""
+    """ASGI middleware of Ingress that fetches more from the proxy only when little is waiting."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -65,7 +65,7 @@ def _pace(receive: Any) -> None:
 
 
 async def _paced_proxy_asgi_receive(self: HTTPProxy, receive: Receive, queue: MessageQueue) -> int | None:
-    """Serve's own, but for the pause."""
+    """Serve's own method, with a pause."""
     try:
         while True:
             message = await receive()
@@ -77,4 +77,4 @@ async def _paced_proxy_asgi_receive(self: HTTPProxy, receive: Receive, queue: Me
             while len(queue._message_queue) > MAX_WAITING_MESSAGES:  # noqa: ASYNC110
                 await asyncio.sleep(PAUSE_SECONDS)
     finally:
-        queue.close()  # what asks for more is answered at once
+        queue.close()  # readers of a closed queue return at once

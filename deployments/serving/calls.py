@@ -13,12 +13,12 @@ Result = TypeVar("Result")
 
 FIRST_PAUSE_SECONDS = 0.1
 BUSY_PAUSE_SECONDS = 1.0
-"""The first one after which an engine with a full queue is asked again."""
+"""Pause before the first retry of an engine whose queue is full."""
 
 
 @asynccontextmanager
 async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
-    """Raises DeadlineExceeded when the block takes longer: a call to a deployment without replicas waits for ever."""
+    """Raise DeadlineExceeded if the block takes longer: a call to a deployment without replicas would wait forever."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -26,14 +26,14 @@ async def deadline(seconds: float, what: str) -> AsyncIterator[None]:
         raise DeadlineExceeded(f"{what} took more than {seconds:g} s and was given up; try again later.") from None
 
 
-async def with_retries(call: Callable[[], Awaitable[Result]], *, attempts: int, what: str) -> tuple[Result, int]:
-    """What `call()` gives, and in which attempt. Another attempt is made where a replica was lost, or had no room.
+async def with_retries(call: Callable[[], Awaitable[Result]], *, attempts: int, what: str) -> Result:
+    """Return the result of `call()`, retrying it when a replica was lost or the engine was full.
 
-    Raises the call's own error, or ReplicaLost when the attempts are used up.
+    Raises the call's own error, or ReplicaLost after the last attempt.
     """
     for attempt in range(1, attempts + 1):
         try:
-            return await call(), attempt
+            return await call()
         except Exception as error:
             own = own_error(error)
             is_busy = isinstance(own, EngineBusy)

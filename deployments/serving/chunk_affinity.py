@@ -1,4 +1,4 @@
-"""Which of several engines a chunk is asked of: the one that looked at it before, where that one has room."""
+"""Routes a chunk to the engine that has it in its prefix cache, if that engine has room."""
 
 # No `from __future__ import annotations`: the router's base class does without.
 
@@ -13,11 +13,11 @@ from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, R
 class ChunkAffinityRouter(RequestRouter):  # type: ignore[misc]  # Ray is half typed
     """Sends calls with the same `session_id` to the same engine.
 
-    Each key ranks the engines by a hash of both, so that the chunks of a film spread over all of them, every
-    Orchestrator ranks alike, and an engine that comes or goes takes nothing but its own share. The first is passed by
-    while it is full, or has more than `max_lead` calls more under way than the idlest.
+    Each key ranks the engines by a hash of both. So the chunks of a film spread over all engines, every Orchestrator
+    computes the same ranking, and an engine that joins or leaves moves no chunks but its own. A full engine is skipped,
+    and so is one with more than `max_lead` calls above the idlest.
 
-    Serve's own ConsistentHashRouter hangs here: it tells calls apart by the request that made them, and an analysis
+    Serve's own ConsistentHashRouter hangs here: it identifies calls by the request that made them, and an analysis
     makes many at once. FIFOMixin, which cures that, gives the engine that was chosen for one chunk to another.
     """
 
@@ -34,10 +34,10 @@ class ChunkAffinityRouter(RequestRouter):  # type: ignore[misc]  # Ray is half t
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> list[list[RunningReplica]]:
-        """Engines in the order in which they are tried."""
-        key, lead = str(random.random()), 0  # without one: the idlest, and one of them where several are
+        """Return engines in the order in which to try them."""
+        key, lead = str(random.random()), 0  # without a session: a random one of the idlest
         if pending_request is not None:
-            pending_request.routing_context.should_backoff = True  # where all are full
+            pending_request.routing_context.should_backoff = True  # if all are full
             if pending_request.metadata.session_id:
                 key, lead = pending_request.metadata.session_id, self._max_lead
         ranked = sorted(candidate_replicas, key=lambda replica: _rank(key, replica.replica_id))
@@ -47,23 +47,23 @@ class ChunkAffinityRouter(RequestRouter):  # type: ignore[misc]  # Ray is half t
         return near + [[replica] for replica in ranked if under_way[replica.replica_id] > most]
 
     def _num_under_way(self, replica_id: ReplicaID) -> int:
-        """What this router sent there, or more where the engine told so: others send to it too.
+        """Return the calls that this router sent to an engine, or more if the engine reported more: others send too.
 
-        Serve's own count alone is too low in a burst: it falls to what an engine had when it took the last call.
+        Serve's own count alone is too low in a burst: it drops to the number that the engine reported last.
         """
-        told = self.replica_queue_len_cache.get(replica_id)
-        if told is None:
-            # Without an entry Serve asks the engine first, and passes by one that is too busy to answer within 0.1 s.
-            # One that turns out to be full refuses the call, and the next is tried.
+        reported = self.replica_queue_len_cache.get(replica_id)
+        if reported is None:
+            # Without an entry Serve probes the engine first, and skips it if it is too busy to answer within 0.1 s.
+            # An engine that turns out to be full refuses the call, and the next is tried.
             self.replica_queue_len_cache.update(replica_id, self._assigned[replica_id])
-        return max(self._assigned[replica_id], told or 0)
+        return max(self._assigned[replica_id], reported or 0)
 
     def on_request_completed(self, replica_id: ReplicaID, internal_request_id: str) -> None:
-        """Called by Serve once for each call that was assigned, however it ended."""
+        """Called by Serve once for each assigned call, however it ended."""
         self._assigned -= Counter([replica_id])
 
-    # What the base class tells calls apart by is shared by all calls that one request makes. These three, which are no
-    # public interface, are all that it does with it (Ray 2.60).
+    # The base class identifies calls by an id that all calls of one request share. It uses that id in these three
+    # methods alone, which are not public (Ray 2.60).
 
     def _add_pending_request_to_indices(self, pending_request: PendingRequest) -> None:
         self._waiting[id(pending_request.metadata)] = pending_request
@@ -73,7 +73,7 @@ class ChunkAffinityRouter(RequestRouter):  # type: ignore[misc]  # Ray is half t
         if pending_request.future.cancelled():
             return
         assigned = Counter([pending_request.future.result().replica_id])
-        # Again for one that was given up between its assignment and its sending.
+        # Called again for a call that was cancelled between its assignment and its sending.
         self._assigned = self._assigned + assigned if was_waiting else self._assigned - assigned
 
     def _get_pending_request_matching_internal_request_id(self, request_metadata: Any = None) -> PendingRequest | None:

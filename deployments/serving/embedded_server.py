@@ -1,4 +1,4 @@
-"""The whole graph on a Ray instance of its own, in and for this process."""
+"""Serves the whole graph on a Ray instance of its own, for this process."""
 
 import os
 import random
@@ -23,7 +23,7 @@ from deployments.serving.body_flow import PROXY_CALLBACK, PROXY_CALLBACK_VARIABL
 SERVE_CONFIG = Path(__file__).resolve().parents[2] / "serve_config.yaml"
 APPLICATION = "longtake"
 LEAST_CPUS = 2
-"""For the two decoders that serve_config.yaml starts with, on a machine with one core too."""
+"""Enough for the two decoders that serve_config.yaml starts, also on a machine with one core."""
 OBJECT_STORE_BYTES = 1024**3
 START_TIMEOUT_SECONDS = 300.0
 _PORTS = range(20_000, 30_000)
@@ -31,7 +31,7 @@ _PORTS = range(20_000, 30_000)
 
 
 class ServerFailed(Exception):
-    """The graph did not come up. The message is Serve's own."""
+    """The graph did not start. The message is Serve's own."""
 
 
 @contextmanager
@@ -42,9 +42,9 @@ def embedded_server(
     log_to_driver: bool = False,
     object_store_bytes: int = OBJECT_STORE_BYTES,
 ) -> Iterator[str]:
-    """Serves `config_path`, with `args` laid over the application's own, and gives the URL. Ends with the block.
+    """Serve `config_path`, with `args` overriding the application's own, and yield the URL. Ends with the block.
 
-    What it stores ends with it, too, unless `args` says where the store is.
+    Stored analyses are deleted at the end, too, unless `args` names a store.
     """
     with tempfile.TemporaryDirectory(prefix="longtake-data-") as data_dir:
         given = dict(args or {})
@@ -55,13 +55,13 @@ def embedded_server(
 
 @contextmanager
 def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJECT_STORE_BYTES) -> Iterator[None]:
-    """A Ray instance that ends with the block, with whatever Serve runs on it.
+    """Start a Ray instance that ends with the block, together with everything that Serve runs on it.
 
-    It shares nothing with any other on this machine: ports, temporary folder and session are its own.
+    It shares neither ports nor temporary folder nor session with other instances on this machine.
     """
-    temp_dir = tempfile.mkdtemp(prefix="longtake-")  # Unix sockets stand below it, and take 107 bytes at most
+    temp_dir = tempfile.mkdtemp(prefix="longtake-")  # Unix sockets lie below it, and a path has 107 bytes at most
     try:
-        with _environment({PROXY_CALLBACK_VARIABLE: PROXY_CALLBACK}):  # inherited by all that Ray starts
+        with _environment({PROXY_CALLBACK_VARIABLE: PROXY_CALLBACK}):  # inherited by every process that Ray starts
             ray.init(
                 address="local",
                 namespace="serve",
@@ -75,7 +75,7 @@ def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJEC
         yield
     finally:
         if ray.is_initialized():
-            # Not serve.shutdown(): it kills Serve's controller first, and Ray complains of that on the terminal.
+            # Not serve.shutdown(): it kills Serve's controller first, and Ray prints errors about that.
             for application in serve.status().applications:
                 serve.delete(application)
             ray.shutdown()
@@ -97,18 +97,18 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def load_config(path: Path, args: Mapping[str, Any]) -> ServeDeploySchema:
-    """Serve's configuration in `path`, for one node, on a free port."""
+    """Load Serve's configuration for one node, on a free port."""
     raw = yaml.safe_load(path.read_text())
     raw["applications"][0]["args"] |= args
     for deployment in raw["applications"][0]["deployments"]:
-        deployment["graceful_shutdown_wait_loop_s"] = 0.1  # nobody else uses this server when its owner ends it
+        deployment["graceful_shutdown_wait_loop_s"] = 0.1  # nobody else uses this server when its owner stops it
     raw["http_options"] = {"host": "127.0.0.1", "port": free_port()}
     raw["proxy_location"] = "HeadOnly"
     return ServeDeploySchema.model_validate(raw)
 
 
 def deploy(config: ServeDeploySchema) -> str:
-    """Serves `config` on the Ray instance that this process is connected to, and gives the URL when it runs.
+    """Serve `config` on the connected Ray instance, and return the URL once it runs.
 
     Raises ServerFailed.
     """
@@ -121,10 +121,10 @@ def deploy(config: ServeDeploySchema) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on, nor will by chance.
+    """Return a free TCP port of the loopback interface, below the ephemeral range.
 
-    The system hands out the ports of its ephemeral range to whoever asks for any, and while Ray starts, dozens of its
-    processes do. One from there was taken before Serve's proxy came to bind it, so it is picked below that range.
+    While Ray starts, dozens of its processes ask the system for any port of that range. A port from there was taken
+    before Serve's proxy could bind it.
     """
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:

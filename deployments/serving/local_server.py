@@ -1,7 +1,7 @@
-"""`python -m deployments.serving.local_server`: the whole graph for the process that starts it, until that one ends.
+"""`python -m deployments.serving.local_server`: serves the whole graph to its parent process.
 
-A line of JSON on stdout says `{"url": …}` when it serves, or `{"error": …}` when it cannot. It ends when stdin does, so
-also with the process that started it, however that ends.
+Prints one line of JSON: `{"url": …}` once it serves, or `{"error": …}` if it cannot. Exits when stdin closes, and so
+also when the parent dies.
 """
 
 import argparse
@@ -16,24 +16,24 @@ from deployments.serving.embedded_server import SERVE_CONFIG, ServerFailed, embe
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deployments.serving.local_server", description=__doc__)
-    parser.add_argument("--media-root", action="append", default=[], help="a folder of videos that may be read")
+    parser.add_argument("--media-root", action="append", default=[], help="a folder of videos that requests may name")
     parser.add_argument("--model", help="a folder or a Hugging Face id")
     given = parser.parse_args(arguments)
-    told = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what Ray and vLLM print goes to the log
+    parent = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # Ray and vLLM print to stdout; that belongs in the log
 
-    def tell(**line: str) -> None:
-        print(json.dumps(line), file=told, flush=True)
+    def report(**line: str) -> None:
+        print(json.dumps(line), file=parent, flush=True)
 
     if not SERVE_CONFIG.exists():
-        tell(error="There is no serve_config.yaml beside the server's packages; it comes with a checkout of Longtake.")
+        report(error="There is no serve_config.yaml beside the server's packages; run from a checkout of Longtake.")
         return 1
     try:
         with embedded_server(_args(given.media_root, given.model)) as url:
-            tell(url=url)
+            report(url=url)
             sys.stdin.read()
     except ServerFailed as error:
-        tell(error=str(error))
+        report(error=str(error))
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Text that is streamed while it is generated, across retries."""
+"""Streams text while it is generated, across retries."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,9 +11,9 @@ Result = TypeVar("Result")
 
 
 class TextRelay:
-    """Passes a text on while it is written, across attempts.
+    """Passes a text on while it is generated, across attempts.
 
-    A second attempt writes the text again, by the same seed; only what was not passed on yet is passed on.
+    A second attempt generates the same text from the same seed; only the part that is new is passed on.
     """
 
     def __init__(self, pass_on: Callable[[str], None]) -> None:
@@ -25,7 +25,7 @@ class TextRelay:
         self._written = ""
 
     def write(self, text: str) -> None:
-        """Raises ReplicaLost when this attempt's text departs from what was passed on before."""
+        """Append to this attempt's text. Raises ReplicaLost if it differs from the text that was passed on before."""
         self._written += text
         if len(self._written) <= len(self._sent):
             return
@@ -34,16 +34,18 @@ class TextRelay:
         self._sent = self._written
 
     def finish(self) -> None:
-        """Says that the text is whole. Raises ReplicaLost when it is shorter than what was passed on."""
+        """End this attempt's text. Raises ReplicaLost if it is shorter than the text that was passed on before."""
         self._check_same()
 
     def _check_same(self) -> None:
         if not self._written.startswith(self._sent):
-            raise ReplicaLost("A replica was lost while the answer was written, and it came out differently then.")
+            raise ReplicaLost(
+                "A replica was lost while the answer was generated, and the retry came out differently; ask again."
+            )
 
 
 async def end_of(pieces: AsyncIterator[TextDelta | Result], pass_on: Callable[[str], None] = lambda _: None) -> Result:
-    """The end of a text that comes in pieces, each of which is passed on. Raises EngineFailed when it has none."""
+    """Return the last element of a stream, after passing on the text before it. Raises EngineFailed without one."""
     async for piece in pieces:
         if not isinstance(piece, TextDelta):
             return piece
@@ -52,7 +54,7 @@ async def end_of(pieces: AsyncIterator[TextDelta | Result], pass_on: Callable[[s
 
 
 async def relay_through(relay: TextRelay, pieces: AsyncIterator[TextDelta | Result]) -> Result:
-    """Writes one attempt's text to `relay` and gives its end."""
+    """Write one attempt's text to `relay` and return the stream's last element."""
     relay.restart()
     end = await end_of(pieces, relay.write)
     relay.finish()
@@ -60,7 +62,7 @@ async def relay_through(relay: TextRelay, pieces: AsyncIterator[TextDelta | Resu
 
 
 async def relayed(work: Callable[[TextRelay], Awaitable[Result]]) -> AsyncIterator[str | Result]:
-    """The pieces that `work` writes to its relay, as they come, then its result."""
+    """Yield the pieces that `work` writes to its relay, then its result."""
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
     task = asyncio.ensure_future(work(TextRelay(pieces.put_nowait)))
     task.add_done_callback(lambda _: pieces.put_nowait(None))

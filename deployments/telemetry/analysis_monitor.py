@@ -1,27 +1,27 @@
-"""An analysis as its operator sees it: metrics, a trace, its first and its last line in the log."""
+"""An analysis as its operator sees it: metrics, a trace, a first and a last line in the log."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
 from deployments.logs import logger
-from deployments.telemetry.metrics import FAILED, AnalysisMetrics, AnalysisTally
+from deployments.telemetry.analysis_metrics import FAILED, AnalysisMetrics, AnalysisTally
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob, PlanReady
 
 
 class AnalysisMonitor:
-    """Of one Orchestrator replica."""
+    """Monitors the analyses of one Orchestrator replica."""
 
     def __init__(self) -> None:
         self._metrics = AnalysisMetrics()
 
-    async def over(
+    async def run(
         self, job: AnalysisJob, analyze: Callable[[AnalysisJob], AsyncGenerator[AnalysisEvent, None]]
-    ) -> AsyncIterator[AnalysisEvent]:
-        """The events of `analyze`, which is given the job with the trail that its parts follow.
+    ) -> AsyncGenerator[AnalysisEvent, None]:
+        """Yield the events of `analyze`, which gets the job with the trail of this analysis' span.
 
-        The last event is passed on when all is counted: nobody need read on after it.
+        The last event is yielded after everything is counted, so callers may stop reading at it.
         """
         done: AnalysisDone | None = None
         with stage("analysis", job.trail) as analysis:
@@ -39,12 +39,12 @@ class AnalysisMonitor:
                                 analysis.set(num_chunks=len(event.plan.chunks), planned_fps=event.plan.planned_fps)
                             yield event
             finally:
-                _tell_end(analysis, tally, done)
+                _record_outcome(analysis, tally, done)
         if done is not None:
             yield done
 
 
-def _tell_end(analysis: Stage, tally: AnalysisTally, done: AnalysisDone | None) -> None:
+def _record_outcome(analysis: Stage, tally: AnalysisTally, done: AnalysisDone | None) -> None:
     analysis.set(outcome=tally.outcome)
     if tally.outcome == FAILED:
         analysis.fail(tally.error_type)

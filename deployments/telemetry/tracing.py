@@ -1,10 +1,10 @@
-"""OpenTelemetry spans: one trace is one analysis, a span is a stage of it, whatever process it ran in.
+"""OpenTelemetry spans: a trace is an analysis, a span is one of its stages, in whatever process it ran.
 
-Serve's own tracing is not used: it wraps every call between replicas in two spans more, samples one request in a
-hundred by default, and never marks a failure. Where a trace goes is said by OpenTelemetry's standard variables, of
-which `OTEL_EXPORTER_OTLP_ENDPOINT` turns it on. Without it a stage costs 5 µs.
+Serve's own tracing is not used: it wraps every call between replicas in two more spans, samples one request in a
+hundred by default, and never marks a failure. OpenTelemetry's standard variables configure the exporter, and
+`OTEL_EXPORTER_OTLP_ENDPOINT` turns it on. Without it a stage costs 5 µs.
 
-Spans hold numbers, names of stages and types of errors: no prompt, no answer, no URL, no message of an exception.
+Spans hold numbers, names of stages and types of errors: no prompt, no answer, no URL, no exception's message.
 """
 
 import os
@@ -32,30 +32,30 @@ AttributeValue = str | bool | int | float
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 SWITCHES = (("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none"))
-"""Variables that turn traces off, and by which value."""
+"""Variables that turn traces off, with the value that does so."""
 HTTP_PROTOCOL, GRPC_PROTOCOL = "http/protobuf", "grpc"
 _W3C = TraceContextTextMapPropagator()
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A piece of work under way."""
+    """A piece of work in progress."""
 
     trail: Trail
-    """What is handed on to whoever does a part of it."""
+    """Passed on to the calls that do a part of the work."""
     _span: Span | None = None
 
     def set(self, **attributes: AttributeValue | None) -> None:
-        """Attributes of its span, as `longtake.<name>`."""
+        """Set attributes of the span, as `longtake.<name>`."""
         self.set_standard({f"longtake.{name}": value for name, value in attributes.items() if value is not None})
 
     def set_standard(self, attributes: Mapping[str, AttributeValue]) -> None:
-        """The same, under names of OpenTelemetry's conventions."""
+        """Set attributes under names of OpenTelemetry's conventions."""
         if self._span is not None:
             self._span.set_attributes(attributes)
 
     def fail(self, kind: str) -> None:
-        """Marks its span as failed, with the type of an error."""
+        """Mark the span as failed, with the type of an error."""
         if self._span is not None:
             self._span.set_attribute("error.type", kind)
             self._span.set_status(Status(StatusCode.ERROR, kind))
@@ -69,9 +69,9 @@ class Stage:
 def stage(
     name: str, trail: Trail, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: AttributeValue | None
 ) -> Iterator[Stage]:
-    """A span below that of `trail`, where traces are on; what is logged in the block carries its trail.
+    """Open a span below that of `trail`, if traces are on, and put its trail on lines that the block logs.
 
-    An exception that leaves the block marks it as failed, unless the work was given up by whoever asked for it.
+    An exception that leaves the block marks the span as failed, unless it is a cancellation.
     """
     span = _started(name, trail, kind)
     work = Stage(trail if span is None else replace(trail, traceparent=_traceparent(span)), span)
@@ -107,10 +107,10 @@ def _traceparent(span: Span) -> str:
 
 @cache
 def _provider() -> TracerProvider | None:
-    """One per process, since exporting takes a thread. None where traces are off."""
+    """Return the provider of this process, which exports in a thread; None if traces are off."""
     if not any(map(os.environ.get, ENDPOINTS)) or any(os.environ.get(name) == off for name, off in SWITCHES):
         return None
-    exporter: SpanExporter  # the two are imported where one is wanted
+    exporter: SpanExporter  # imported only when needed
     if _protocol() == GRPC_PROTOCOL:
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc  # noqa: PLC0415
 
@@ -126,7 +126,7 @@ def _provider() -> TracerProvider | None:
 
 
 def _protocol() -> str:
-    """Raises ValueError for one that is none of OpenTelemetry's, or that its Python exporters do not speak."""
+    """Return the OTLP protocol. Raises ValueError for one that the Python exporters do not support."""
     protocol = next(filter(None, map(os.environ.get, PROTOCOLS)), HTTP_PROTOCOL)
     if protocol not in (HTTP_PROTOCOL, GRPC_PROTOCOL):
         raise ValueError(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}; set it to {HTTP_PROTOCOL} or {GRPC_PROTOCOL}.")
@@ -136,6 +136,6 @@ def _protocol() -> str:
 def _replica() -> dict[str, str]:
     try:
         context = serve.get_replica_context()
-    except RayServeException:  # outside of Serve
+    except RayServeException:  # outside Serve
         return {}
     return {"longtake.deployment": context.deployment, "service.instance.id": context.replica_tag}

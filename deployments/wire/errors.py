@@ -1,12 +1,12 @@
-"""Every failure as `{"error": {"type", "message", "param"}}` with a status that fits."""
+"""Every error as `{"error": {"type", "message", "param"}}` with an HTTP status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from deployments.logs import logger
@@ -42,14 +42,14 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.LongtakeError: 500,
 }
 RETRY_AFTER_SECONDS = 5
-"""Within it a chunk or two are answered."""
+"""About as long as one or two chunks take."""
 INTERNAL_MESSAGE = "The server failed; its log has the reason under this response's X-Request-ID."
 
 
 class ErrorDetail(BaseModel):
     type: str
     message: str
-    """What was got, what is allowed and what to do."""
+    """What the request said, what is allowed, and what to do."""
     param: str | None
 
 
@@ -58,47 +58,28 @@ class ErrorBody(BaseModel):
 
 
 def error_body(error: Exception) -> dict[str, Any]:
-    """The body for a failure of ours, or for one that nobody expected."""
+    """Return the body for one of our errors; any other exception becomes an internal error without details."""
     error = own_error(error)
     if isinstance(error, errors.LongtakeError):
         return plain_error(error.type_name(), error.message, error.param)
     return plain_error(INTERNAL_ERROR, INTERNAL_MESSAGE)
 
 
-def invalid_request(
-    error: ValidationError, allowed: Sequence[str] = (), *, tags: frozenset[str] = frozenset()
-) -> errors.InvalidRequest:
-    """What pydantic found wrong, as one error that names the first field at fault and describes all.
-
-    `tags` tell the members of lists apart, and are no part of the place that a client knows.
-    """
-    found: list[Any] = [dict(item) for item in error.errors(include_url=False, include_context=False)]
-    for item in found:
-        place = item["loc"]
-        item["loc"] = tuple(
-            part
-            for before, part in zip((None, *place), place, strict=False)
-            if part not in tags or type(before) is not int
-        )
-    messages = [_describe(item, allowed) for item in found]
-    return errors.InvalidRequest("; ".join(messages) + ".", param=_param(found[0]))
-
-
-def error_response(error: errors.LongtakeError) -> JSONResponse:
-    """The whole response for a failure of ours."""
+def error_response(error: errors.LongtakeError, body: Mapping[str, Any] | None = None) -> JSONResponse:
+    """Return the response for one of our errors: its status, its headers and its body, unless `body` replaces that."""
     own = own_error(error)
     assert isinstance(own, errors.LongtakeError)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(own, errors.EngineBusy) else None
-    return JSONResponse(error_body(own), STATUS[type(own)], headers)
+    return JSONResponse(body or error_body(own), STATUS[type(own)], headers)
 
 
 def plain_error(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
-    """The body for what is no exception of ours."""
+    """Return the body for an error that is no exception of ours."""
     return {"error": {"type": kind, "message": message, "param": param}}
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Makes every failure of `app` answer in this shape."""
+    """Let `app` answer every error in this shape."""
 
     @app.exception_handler(errors.LongtakeError)
     async def ours(request: Request, error: errors.LongtakeError) -> JSONResponse:
@@ -121,20 +102,3 @@ def add_error_handlers(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.exception("%s %s failed", request.method, request.url.path, exc_info=error)
         return JSONResponse(error_body(error), 500)
-
-
-def _param(item: Any) -> str | None:
-    return ".".join(str(part) for part in item["loc"]) or None
-
-
-def _describe(item: Any, allowed: Sequence[str]) -> str:
-    param, got = _param(item), repr(item["input"])[:80]
-    if item["type"] == "extra_forbidden":
-        is_top_level = len(item["loc"]) == 1
-        return f"{param} is not a field" + (f"; the fields are {', '.join(allowed)}" if is_top_level else "")
-    if item["type"] == "missing":
-        return f"{param} is missing"
-    message: str = item["msg"].removeprefix("Value error, ")
-    if param is None:
-        return message
-    return f"{param} is {got}; {message[0].lower()}{message[1:]}"

@@ -1,47 +1,27 @@
 """Server-sent events."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi.responses import StreamingResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 
-KEEP_ALIVE_SECONDS = 15.0
-"""Below the idle timeout of common proxies (60 s): a long chunk says nothing for minutes."""
-KEEP_ALIVE = ": keep-alive\n\n"
+KEEP_ALIVE_SECONDS = 15
+"""Below the idle timeout of common proxies (60 s): minutes may pass until a long chunk is answered."""
+_LINE_END = "\n"
 
 
-def event(data: Any, name: str | None = None, *, number: int | None = None) -> str:
-    """One event on the wire. With its number a client can ask for what came after it."""
+def event(data: Any, name: str | None = None, *, number: int | None = None) -> bytes:
+    """Encode one event. With its number a client can ask for the events after it."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-    return (
-        (f"id: {number}\n" if number is not None else "") + (f"event: {name}\n" if name else "") + f"data: {text}\n\n"
+    return ServerSentEvent(text, event=name, id=None if number is None else str(number), sep=_LINE_END).encode()
+
+
+def event_stream(events: AsyncIterator[bytes]) -> EventSourceResponse:
+    """Respond with events that are encoded already, so that many listeners can share their bytes."""
+    return EventSourceResponse(
+        events,
+        headers={"Cache-Control": "no-cache"},
+        ping=KEEP_ALIVE_SECONDS,
+        ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep=_LINE_END),
     )
-
-
-def event_stream(lines: AsyncIterator[str]) -> StreamingResponse:
-    return StreamingResponse(
-        _kept_alive(lines),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-    )
-
-
-async def _kept_alive(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    upcoming: asyncio.Future[str] | None = None
-    try:
-        while True:
-            upcoming = upcoming or asyncio.ensure_future(anext(lines))
-            done, _ = await asyncio.wait([upcoming], timeout=KEEP_ALIVE_SECONDS)
-            if not done:
-                yield KEEP_ALIVE
-                continue
-            try:
-                line, upcoming = upcoming.result(), None
-            except StopAsyncIteration:
-                return
-            yield line
-    finally:
-        if upcoming:
-            upcoming.cancel()

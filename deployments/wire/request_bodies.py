@@ -13,12 +13,12 @@ from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceTooLarge
 
 FIELDS_BYTES = 1024**2
-"""For everything in a body that is not the video."""
+"""Limit for everything in a body but the video."""
 MAX_FORM_FIELDS = 64
 
 
 async def read_json(request: Request, settings: SourceSettings) -> dict[str, Any]:
-    """The body, which is a JSON object. Raises InvalidRequest or SourceTooLarge."""
+    """Return the body, a JSON object. Raises InvalidRequest or SourceTooLarge."""
     limit = FIELDS_BYTES + settings.max_data_url_bytes * 4 // 3  # base64
     check_content_length(request, limit)
     body = bytearray()
@@ -39,16 +39,16 @@ async def read_json(request: Request, settings: SourceSettings) -> dict[str, Any
 
 @asynccontextmanager
 async def read_form(request: Request, settings: SourceSettings) -> AsyncIterator[FormData]:
-    """A multipart body; its files are on disk where they are large. Raises InvalidRequest or SourceTooLarge."""
+    """Yield a multipart body; large files are spooled to disk. Raises InvalidRequest or SourceTooLarge."""
     limit = settings.max_video_bytes + FIELDS_BYTES
     check_content_length(request, limit)
-    limited = Request(request.scope, _limited(request.receive, limit))  # a length need not be declared, or true
+    limited = Request(request.scope, _limited(request.receive, limit))  # Content-Length may be missing, or a lie
     async with limited.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=FIELDS_BYTES) as form:
         yield form
 
 
 def from_form(value: Any) -> Any:
-    """A form's fields are texts: one that is JSON stands for what it says. For pydantic, before it validates."""
+    """Return the value of a form field that may be JSON. A BeforeValidator for pydantic: all form fields are texts."""
     if not isinstance(value, str):
         return value
     try:
@@ -57,8 +57,13 @@ def from_form(value: Any) -> Any:
         return value
 
 
+def form_fields(form: FormData) -> dict[str, str]:
+    """Return the fields of a form that are no files."""
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
 def uploaded_file(form: FormData) -> UploadFile | None:
-    """The one file among a form's fields."""
+    """Return the one file of a form."""
     return next((value for _, value in form.multi_items() if isinstance(value, UploadFile)), None)
 
 
@@ -67,13 +72,13 @@ def is_multipart(request: Request) -> bool:
 
 
 def check_content_length(request: Request, limit_bytes: int) -> None:
-    """Raises SourceTooLarge before the body is read."""
+    """Raise SourceTooLarge before the body is read."""
     if declared_bytes(request) > limit_bytes:
         raise _too_large(limit_bytes)
 
 
 def declared_bytes(request: Request) -> int:
-    """The body's length as the client tells it; 0 where it does not."""
+    """Return the Content-Length; 0 if the client sent none."""
     declared = request.headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() else 0
 
@@ -94,6 +99,6 @@ def _limited(receive: Receive, limit_bytes: int) -> Receive:
 
 def _too_large(limit_bytes: int) -> SourceTooLarge:
     return SourceTooLarge(
-        f"The request's body is larger than the {limit_bytes} bytes allowed here. Give large videos by URL or upload "
+        f"The request's body is larger than the {limit_bytes} bytes allowed here. Give large videos by URL, or upload "
         "them to /v1/files."
     )

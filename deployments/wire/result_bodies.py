@@ -1,4 +1,4 @@
-"""What an analysis looks like over HTTP."""
+"""An analysis over HTTP."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -53,11 +53,11 @@ class VideoMetadataBody(Schema):
     """What Qwen's fetch_video gives with return_video_metadata, under its names, and the frames' times."""
 
     fps: float
-    """Of the video, on average."""
+    """Average frame rate of the video."""
     frames_indices: list[int]
-    """The frames that were looked at, counted from the video's first."""
+    """The frames that the model saw, counted from the video's first."""
     total_num_frames: int
-    """Of the video."""
+    """Frames of the whole video."""
     video_backend: str
     frame_times: list[float]
     """Seconds; a frame already on the screen when the chunk starts has the chunk's start."""
@@ -86,7 +86,7 @@ class ChunkResultBody(Schema):
     decode_seconds: float
     inference_seconds: float
     queue_seconds: float
-    """Of processing_time: neither decoding nor inference."""
+    """The part of processing_time that is neither decoding nor inference."""
     num_frames: int
     missing_frames: list[float]
     """Times of frames that could not be decoded."""
@@ -94,18 +94,18 @@ class ChunkResultBody(Schema):
     """Whether the video is damaged between start_time and end_time: frames are missing, or may be wrong."""
     decoder: str | None
     decode_reused: bool
-    """Whether the frames were still there from a question before."""
+    """Whether the frames came from the cache of an earlier question."""
     answer_reused: bool
-    """Whether another stored analysis had asked the same of the chunk, and its answer was taken."""
+    """Whether the answer comes from another stored analysis that asked the same about this chunk."""
     attempts: int
     prompt_tokens: int
     cached_tokens: int
-    """Of prompt_tokens: those that the engine still had."""
+    """The part of prompt_tokens that the engine's prefix cache held."""
     completion_tokens: int
     finish_reason: str | None
     error: FailureBody | None
     video_metadata: VideoMetadataBody | None
-    """Of a chunk that was answered, where include_video_metadata asks for it."""
+    """Null unless include_video_metadata is set and the chunk was answered."""
 
     @classmethod
     def of(cls, answer: ChunkAnswer, described_plan: ChunkPlan | None = None) -> "ChunkResultBody":
@@ -143,13 +143,13 @@ class ChunkResultBody(Schema):
 class CoverageBody(Schema):
     requested_fps: float
     effective_fps: float
-    """Frames looked at per second of the chunks that were answered."""
+    """Sampled frames per second of the chunks that were answered."""
     frames_used: int
     uncovered: list[tuple[float, float]]
-    """Parts of the asked range, in seconds, that no answered chunk covers."""
+    """Parts of the requested range, in seconds, that no answered chunk covers."""
     failed_chunks: list[int]
     notices: list[str]
-    """What differs from the request."""
+    """Deviations from the request."""
 
     @classmethod
     def of(cls, coverage: Coverage) -> "CoverageBody":
@@ -165,7 +165,7 @@ class CoverageBody(Schema):
 
 class PromptTokensBody(Schema):
     cached_tokens: int
-    """Those that the engine still had from a prompt before."""
+    """Tokens that the engine's prefix cache held."""
 
 
 class UsageBody(Schema):
@@ -235,7 +235,7 @@ class LikelyTokenBody(Schema):
 
 
 class WrittenTokenBody(LikelyTokenBody):
-    """As in OpenAI's API."""
+    """A token in the shape of OpenAI's API."""
 
     top_logprobs: list[LikelyTokenBody]
 
@@ -279,11 +279,11 @@ class AnalysisBody(Schema):
     """Every time in aggregated_response, in its order."""
     aggregation_error: str | None
     finish_reason: str
-    """Of aggregated_response: `stop`, or `length` where `max_tokens` cut it off."""
+    """Why aggregated_response ends: `stop`, or `length` if `max_tokens` cut it off."""
     logprobs: list[WrittenTokenBody] | None
-    """Of the tokens of aggregated_response, where they were asked for."""
+    """Log probabilities of aggregated_response's tokens, if they were requested."""
     merge_levels: int
-    """How often answers were merged on the way to this one: 0 for a single chunk."""
+    """Number of merges on the way to this answer: 0 for a single chunk."""
     merge_seconds: float
     """From the last chunk's answer to the merged one."""
     coverage: CoverageBody
@@ -294,7 +294,7 @@ class AnalysisBody(Schema):
     seed: int
     usage: UsageBody
     notice: str | None
-    """What one must know about this model."""
+    """What users must know about this model."""
 
     @classmethod
     def of(
@@ -330,5 +330,5 @@ class AnalysisBody(Schema):
 
 
 def written_tokens(done: AnalysisDone) -> list[WrittenTokenBody] | None:
-    """Of the answer, where they were asked for."""
+    """Return the tokens of the answer, if they were requested."""
     return None if done.tokens is None else [WrittenTokenBody.of_written(token) for token in done.tokens]

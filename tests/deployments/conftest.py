@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from deployments.api.event_feeds import EventFeeds
-from deployments.api.service import Service, _service
+from deployments.api.service import Service, current_service
 from deployments.config import AppSettings
 from deployments.ingress import build_http_app
 from deployments.model_choice import choose_model
@@ -68,7 +68,7 @@ def service(orchestrator: FakeOrchestrator, settings: AppSettings, store: Analys
 @pytest.fixture
 def app(service: Service) -> FastAPI:
     app = build_http_app()
-    app.dependency_overrides[_service] = lambda: service
+    app.dependency_overrides[current_service] = lambda: service
     return app
 
 

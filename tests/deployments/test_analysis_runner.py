@@ -14,11 +14,13 @@ import pytest
 from deployments.analysis_runner import AnalysisRunner
 from deployments.config import AppSettings
 from deployments.jobs import leased_analyses
+from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.model_choice import choose_model
 from pipeline.analysis import AnalysisEvent, AnalysisJob
 from pipeline.config import SourceSettings, StoreSettings
 from pipeline.sources import REQUEST_PURPOSE, open_upload_store
 from pipeline.store import AnalysisStatus, AnalysisStore, open_store
+from tests.deployments.fake_handles import FakeHandle
 from tests.deployments.fake_orchestrator import FakeOrchestrator
 from tests.pipeline.store.samples import new
 
@@ -37,7 +39,7 @@ class FakeStream:
         return self._events
 
 
-class FakeHandle:
+class StreamingHandle:
     """The Orchestrator's handle."""
 
     def __init__(self, orchestrator: FakeOrchestrator) -> None:
@@ -45,7 +47,7 @@ class FakeHandle:
         self.calls: list[FakeStream] = []
         self.analyze = self
 
-    def options(self, *, stream: bool) -> FakeHandle:
+    def options(self, *, stream: bool) -> StreamingHandle:
         assert stream
         return self
 
@@ -71,12 +73,12 @@ def store(settings: AppSettings) -> Iterator[AnalysisStore]:
 
 
 @pytest.fixture
-def handle(store: AnalysisStore, settings: AppSettings) -> FakeHandle:
-    return FakeHandle(FakeOrchestrator(store, choose_model(settings, num_gpus=0, vllm_has_cuda=False)))
+def handle(store: AnalysisStore, settings: AppSettings) -> StreamingHandle:
+    return StreamingHandle(FakeOrchestrator(store, choose_model(settings, num_gpus=0, vllm_has_cuda=False)))
 
 
 @pytest.fixture
-async def runner(handle: FakeHandle, settings: AppSettings) -> AsyncIterator[AnalysisRunner]:
+async def runner(handle: StreamingHandle, settings: AppSettings) -> AsyncIterator[AnalysisRunner]:
     choice = choose_model(settings, num_gpus=0, vllm_has_cuda=False)
     runner = AnalysisRunner(handle, settings, choice)  # type: ignore[arg-type]
     yield runner
@@ -118,7 +120,7 @@ async def test_it_is_woken(store: AnalysisStore, runner: AnalysisRunner, monkeyp
 
 
 async def test_a_cancelled_analysis_cancels_its_call(
-    store: AnalysisStore, handle: FakeHandle, runner: AnalysisRunner
+    store: AnalysisStore, handle: StreamingHandle, runner: AnalysisRunner
 ) -> None:
     handle._orchestrator.chunk_seconds = 60.0
     analysis_id = ask(store)
@@ -139,3 +141,48 @@ async def test_it_is_unhealthy_once_its_work_has_ended(runner: AnalysisRunner) -
     await asyncio.sleep(0)
     with pytest.raises(ZeroDivisionError):
         await runner.check_health()
+
+
+def runner_of(settings: AppSettings) -> AnalysisRunner:
+    return AnalysisRunner(FakeHandle(), settings, choose_model(settings, num_gpus=0, vllm_has_cuda=False))
+
+
+async def _end(runner: AnalysisRunner) -> None:
+    for task in runner._tasks:
+        task.cancel()
+    await asyncio.gather(*runner._tasks, return_exceptions=True)
+
+
+async def test_a_runner_that_works_is_healthy_and_can_be_woken(
+    settings: AppSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wakes: list[LeasedAnalyses] = []
+
+    def wake(self: LeasedAnalyses) -> None:
+        wakes.append(self)
+
+    monkeypatch.setattr(LeasedAnalyses, "wake", wake)
+    runner = runner_of(settings)
+    try:
+        await runner.wake()
+        assert len(wakes) == 1
+        await asyncio.sleep(0.05)
+        await runner.check_health()
+    finally:
+        await _end(runner)
+
+
+async def test_what_ended_the_work_fails_the_health_check(
+    settings: AppSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(self: LeasedAnalyses) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(LeasedAnalyses, "run", run)
+    runner = runner_of(settings)
+    try:
+        await asyncio.sleep(0.05)
+        with pytest.raises(ValueError, match="a defect"):
+            await runner.check_health()
+    finally:
+        await _end(runner)

@@ -17,7 +17,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from deployments.api.event_feeds import EventFeeds
-from deployments.api.service import Service, _service
+from deployments.api.service import Service, current_service
 from deployments.config import AppSettings
 from deployments.ingress import build_http_app
 from deployments.jobs.leased_analyses import LeasedAnalyses
@@ -87,7 +87,7 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
         wake_runner=analyses.wake,
     )
     app = build_http_app()
-    app.dependency_overrides[_service] = lambda: service
+    app.dependency_overrides[current_service] = lambda: service
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning"))
     thread = threading.Thread(target=asyncio.run, args=(_serve(running, analyses),), daemon=True)
     thread.start()

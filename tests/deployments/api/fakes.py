@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,7 @@ class FakeOrchestrator:
         """Waited for before each event but the first."""
         self._uploads = uploads
 
-    async def analyze(self, job: AnalysisJob) -> AsyncIterator[AnalysisEvent]:
+    async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         self.jobs.append(job)
         try:
             for place, event in enumerate(self.events):

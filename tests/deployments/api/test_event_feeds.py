@@ -18,8 +18,8 @@ from tests.deployments.api.wire import events_of
 from tests.pipeline.store.samples import text_event
 
 
-async def texts_of(feed: AsyncIterator[str]) -> list[str]:
-    return [text async for text in feed]
+async def texts_of(feed: AsyncIterator[bytes]) -> list[str]:
+    return [text.decode() async for text in feed]
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, store: AsyncAnalysisStore, name: str) -> Callable[[], int]:

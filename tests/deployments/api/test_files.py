@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from deployments.api.service import _service
+from deployments.api.service import current_service
 from pipeline.sources import REQUEST_PURPOSE
 from tests.deployments.api.uploading import FILM, settings_with, upload
 from tests.deployments.api.wire import error_of
@@ -60,7 +60,7 @@ def test_what_cannot_be_listed_is_said(query: dict[str, Any], param: str, client
 
 
 def test_what_came_with_a_request_is_not_listed(client: TestClient, app: FastAPI) -> None:
-    store = app.dependency_overrides[_service]().uploads
+    store = app.dependency_overrides[current_service]().uploads
     store.save([b"video"], file_name="cat.mp4", purpose=REQUEST_PURPOSE)
     file = upload(client)
     assert client.get("/v1/files").json()["data"] == [file]
@@ -85,7 +85,7 @@ def test_a_file_expires(client: TestClient, app: FastAPI, uploads: Path, monkeyp
     now = time.time()
     assert abs(file["expires_at"] - now - 3600) < 60
     assert abs(shorter["expires_at"] - now - 600) < 60
-    store = app.dependency_overrides[_service]().uploads
+    store = app.dependency_overrides[current_service]().uploads
     assert store.sweep() == 0
     monkeypatch.setattr(time, "time", lambda: now + 700)
     assert "has expired" in error_of(client.get(f"/v1/files/{shorter['id']}"), 404)["message"]

@@ -9,9 +9,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from deployments.api.request_spans import RequestSpans, begin_trail
+from deployments.api.request_spans import RequestSpans
 from deployments.logs import follow
-from pipeline.types import NO_TRAIL, Trail
+from deployments.orchestrator_client import begin_trail
+from pipeline.types import NO_TRAIL
 from tests.deployments.telemetry.tracing_provider import INCOMING, SECRET, exported, flush
 from tests.otlp import Collector
 
@@ -51,10 +52,6 @@ def test_a_request_goes_on_with_the_clients_trace(client: TestClient, collector:
     assert trail["traceparent"] == f"00-{span.trace_id}-{span.span_id}-01"
     assert trail["analysis_id"].startswith("analysis-") and len(trail["analysis_id"]) == len("analysis-") + 32
     assert not any(SECRET.encode() in body for body in collector.bodies)
-
-
-def test_an_analysis_that_has_a_name_keeps_it() -> None:
-    assert begin_trail(Trail("analysis-1", traceparent=INCOMING)) == Trail("analysis-1", traceparent=INCOMING)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline import errors
-from pipeline.types import HttpUrl, HttpVideo, LocalVideo, S3Video, StoredVideo
+from pipeline.types import LocalVideo, S3Video, StoredVideo
 from tests.deployments.api.fakes import WHOLE, FakeOrchestrator
-from tests.deployments.api.native_requests import ASKED, ROUTE, VIDEO_BYTES, tiny_jpeg
+from tests.deployments.api.native_requests import ROUTE, VIDEO_BYTES, tiny_jpeg
 from tests.deployments.api.wire import error_of, events_of, frame_list
 
 
@@ -31,25 +31,6 @@ def test_ways_to_name_a_video(
     orchestrator.events = WHOLE if field != "file_id" else (*WHOLE, WHOLE[-1])  # its last event is never asked for
     assert client.post(ROUTE, json={"prompt": "What?", field: value}).status_code == 200
     assert orchestrator.jobs[0].source == source
-
-
-def test_form_with_a_file(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
-    fields = {"prompt": "What happens?", "fps": "0.5", "aggregate": "false"}
-    response = client.post(ROUTE, data=fields, files={"video": ("cat.mp4", VIDEO_BYTES, "video/mp4")})
-    assert response.status_code == 200, response.text
-    (job,) = orchestrator.jobs
-    assert isinstance(job.source, StoredVideo)
-    assert job.chunking.frame_sampling.fps == 0.5
-    assert job.aggregate is False
-    assert orchestrator.uploaded == [VIDEO_BYTES]
-    assert list(uploads.iterdir()) == []
-
-
-def test_form_without_a_file(client: TestClient, orchestrator: FakeOrchestrator) -> None:
-    boundary = {"content-type": "multipart/form-data; boundary=x"}
-    parts = "".join(f'--x\r\ncontent-disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in ASKED.items())
-    assert client.post(ROUTE, content=f"{parts}--x--\r\n", headers=boundary).status_code == 200
-    assert orchestrator.jobs[0].source == HttpVideo(HttpUrl.parse("https://example.com/cat.mp4"))
 
 
 def test_data_url(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:

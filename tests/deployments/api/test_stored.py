@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from deployments.api.service import Service, _service
+from deployments.api.service import Service, current_service
 from pipeline.errors import DecodeFailed
 from pipeline.store import AnalysisStore, ClaimedAnalysis
 from pipeline.types import HttpUrl, HttpVideo, StoredVideo
@@ -77,7 +77,7 @@ def test_what_is_needed_to_run_it_is_kept(client: TestClient, store: AnalysisSto
 
 def test_the_runner_is_told(app: FastAPI, service: Service) -> None:
     told: list[int] = []
-    app.dependency_overrides[_service] = lambda: replace(service, wake_runner=lambda: told.append(1))
+    app.dependency_overrides[current_service] = lambda: replace(service, wake_runner=lambda: told.append(1))
     ask(TestClient(app))
     assert told == [1]
 
@@ -145,7 +145,7 @@ def test_an_upload_outlives_every_result(
 ) -> None:
     store_settings = service.settings.store.model_copy(update={"keep_results_seconds": keep_days * 24 * 3600.0})
     settings = service.settings.model_copy(update={"store": store_settings})
-    app.dependency_overrides[_service] = lambda: replace(service, settings=settings)
+    app.dependency_overrides[current_service] = lambda: replace(service, settings=settings)
     response = TestClient(app).post(STORED, data={"prompt": "What?"}, files={"video": ("cat.mp4", VIDEO_BYTES)})
     assert response.status_code == 202
     (folder,) = uploads.iterdir()
@@ -325,7 +325,7 @@ def test_the_webhooks_url_is_checked(app: FastAPI, service: Service) -> None:
     secret = SecretStr("whsec_" + "QUJD" * 8)
     store_settings = service.settings.store.model_copy(update={"webhook_secret": secret})
     settings = service.settings.model_copy(update={"store": store_settings})
-    app.dependency_overrides[_service] = lambda: replace(service, settings=settings)
+    app.dependency_overrides[current_service] = lambda: replace(service, settings=settings)
     client = TestClient(app)
     ask(client, webhook={"url": "https://example.com/hook?token=1"})
     long = "https://example.com/" + "a" * 3000

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from deployments.api.service import Service, _service
+from deployments.api.service import Service, current_service
 from pipeline.sources import open_resumable_uploads, open_upload_store
 
 MIB = 1024**2
@@ -18,7 +18,7 @@ FILM = os.urandom(2 * MIB + 11)
 
 def settings_with(app: FastAPI, **sources: Any) -> None:
     """Lets the application have other settings of its sources."""
-    service: Service = app.dependency_overrides[_service]()
+    service: Service = app.dependency_overrides[current_service]()
     changed = service.settings.sources.model_copy(update=sources)
     settings = service.settings.model_copy(update={"sources": changed})
     other = replace(
@@ -27,7 +27,7 @@ def settings_with(app: FastAPI, **sources: Any) -> None:
         uploads=open_upload_store(changed),
         resumable_uploads=open_resumable_uploads(changed),
     )
-    app.dependency_overrides[_service] = lambda: other
+    app.dependency_overrides[current_service] = lambda: other
 
 
 def upload(client: TestClient, content: bytes = b"video", name: str = "cat.mp4", **fields: str) -> dict[str, Any]:

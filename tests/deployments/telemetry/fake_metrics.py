@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deployments.telemetry import metrics
+from deployments.telemetry import analysis_metrics, chunk_metrics, decoding_metrics, instruments
+from deployments.telemetry.analysis_metrics import AnalysisMetrics
+from pipeline.analysis import AnalysisEvent
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -42,7 +44,7 @@ class FakeMetrics:
 
 @contextmanager
 def recorded() -> Iterator[FakeMetrics]:
-    """In here whatever `deployments.telemetry.metrics` makes is kept."""
+    """Keep whatever the metrics of `deployments.telemetry` make in this block."""
     kept = FakeMetrics()
 
     class Counter:
@@ -75,15 +77,26 @@ def recorded() -> Iterator[FakeMetrics]:
 
     with pytest.MonkeyPatch.context() as patch:
         for kind in (Counter, Gauge, Histogram):
-            patch.setattr(metrics, kind.__name__, kind)
+            for module in (analysis_metrics, chunk_metrics, decoding_metrics, instruments):
+                patch.setattr(module, kind.__name__, kind, raising=False)
         yield kept
 
 
 def all_metrics() -> FakeMetrics:
     """What all deployments declare."""
     with recorded() as kept:
-        metrics.AnalysisMetrics()
-        metrics.FrameStoreMetrics(1, 1)
-        metrics.SourceMetrics()
-        metrics.DecoderMetrics()
+        analysis_metrics.AnalysisMetrics()
+        decoding_metrics.FrameStoreMetrics(1, 1)
+        decoding_metrics.SourceMetrics()
+        decoding_metrics.DecoderMetrics()
     return kept
+
+
+def run(metrics: AnalysisMetrics, *events: AnalysisEvent | BaseException) -> None:
+    """Count an analysis that has these events."""
+    tally = metrics.tally()
+    with tally.counting():
+        for event in events:
+            if isinstance(event, BaseException):
+                raise event
+            tally.count(event)

@@ -50,7 +50,7 @@ async def test_an_analysis_is_a_span_and_two_lines(
 ) -> None:
     analysis = Analysis(*WHOLE)
     with caplog.at_level(logging.INFO):
-        events = [event async for event in AnalysisMonitor().over(job(Trail("analysis-1")), analysis)]
+        events = [event async for event in AnalysisMonitor().run(job(Trail("analysis-1")), analysis)]
     assert events == list(WHOLE)
     span = exported(collector)["analysis"]
     assert analysis.job and analysis.job.trail.traceparent
@@ -65,7 +65,7 @@ async def test_an_analysis_is_a_span_and_two_lines(
 
 
 async def test_all_is_counted_when_the_answer_comes(collector: Collector, kept: FakeMetrics) -> None:
-    async with aclosing(AnalysisMonitor().over(job(), Analysis(*WHOLE))) as events:
+    async with aclosing(AnalysisMonitor().run(job(), Analysis(*WHOLE))) as events:
         async for event in events:
             if isinstance(event, AnalysisDone):
                 break
@@ -75,7 +75,7 @@ async def test_all_is_counted_when_the_answer_comes(collector: Collector, kept: 
 
 async def test_a_client_that_leaves(collector: Collector, kept: FakeMetrics) -> None:
     analysis = Analysis(*WHOLE)
-    async with aclosing(AnalysisMonitor().over(job(), analysis)) as events:
+    async with aclosing(AnalysisMonitor().run(job(), analysis)) as events:
         assert isinstance(await anext(events), PlanReady)
     assert analysis.is_closed
     assert kept.value("longtake_analyses_total", outcome="cancelled") == 1
@@ -98,7 +98,7 @@ async def test_an_analysis_without_an_answer(
     kept: FakeMetrics,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    watched: AsyncIterator[AnalysisEvent] = AnalysisMonitor().over(job(), Analysis(PlanReady(PLAN), *events))
+    watched: AsyncIterator[AnalysisEvent] = AnalysisMonitor().run(job(), Analysis(PlanReady(PLAN), *events))
     with caplog.at_level(logging.INFO):
         try:
             async for _ in watched:

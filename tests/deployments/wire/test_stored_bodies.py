@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployments.wire.stored_bodies import AnalysisListBody, summary_of
+from deployments.wire.stored_bodies import AnalysisListBody, DeletedAnalysisBody, summary_of
 from pipeline.store import AnalysisAbout, AnalysisFailure, AnalysisRecord, AnalysisStatus
 
 ABOUT = AnalysisAbout("What happens?", "cat.mp4", None, (("who", "me"),))
@@ -48,3 +48,18 @@ def test_a_list_names_its_ends() -> None:
     assert (page.first_id, page.last_id, page.has_more) == ("analysis-3", "analysis-1", True)
     empty = AnalysisListBody.of([], has_more=False)
     assert (empty.first_id, empty.last_id) == (None, None)
+
+
+def test_an_empty_page() -> None:
+    assert AnalysisListBody.of([], has_more=False).model_dump() == {
+        "object": "list",
+        "data": [],
+        "first_id": None,
+        "last_id": None,
+        "has_more": False,
+    }
+
+
+def test_a_deleted_analysis() -> None:
+    body = DeletedAnalysisBody(id="analysis-1").model_dump()
+    assert body == {"id": "analysis-1", "object": "analysis", "deleted": True}
