@@ -15,14 +15,16 @@ export SVT_LOG := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
-# Two workers: with a core each, the running graph and the other tests proceed side by side (tests/conftest.py).
 PYTEST := $(BIN)/python -m pytest
+# Two workers: with a core each, the running graph and the other tests proceed side by side (tests/conftest.py).
 WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+PAGE_TOOLS := web/node_modules/.package-lock.json
+PAGE_ENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 COMPILE := .uv/bin/uv pip compile -q --python-version 3.11 --override requirements/overrides.txt \
 	--no-annotate --custom-compile-command "make requirements"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-fast test-slow test-services truth truth-mutations bench-decode bench-engine bench-graph bench-gpu train-demo-model check format requirements clean
+.PHONY: help setup demo serve test test-fast test-slow test-services truth truth-mutations bench-decode bench-engine bench-graph bench-gpu train-demo-model check check-page format requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,12 +72,22 @@ bench-gpu: setup  ## measure the graph on a GPU, with Qwen3-VL-8B's shapes
 train-demo-model: setup  ## train the embedded model; goes on where it was stopped (hours on a CPU, minutes on a GPU)
 	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m tools.demo_model.training
 
-check: setup  ## lint, formatting, types, the rules of import, and that names, tests and texts are in order
+check: setup  ## lint, formatting, types, the rules of import, and that names, tests and texts are in order; the page's too
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tools.house
+	$(MAKE) --no-print-directory check-page
+
+check-page: $(PAGE_TOOLS)  ## types and lint of the page's code
+	cd web && $(PAGE_ENV) node_modules/.bin/tsc
+	cd web && $(PAGE_ENV) node_modules/.bin/biome lint --error-on-warnings
+
+# npm writes this file last. Node takes the machine's certificates, as pip and uv do.
+$(PAGE_TOOLS): web/package-lock.json web/.npmrc | setup
+	cd web && $(PAGE_ENV) NODE_USE_SYSTEM_CA=1 npm ci --loglevel=error
+	@touch $@
 
 format: setup  ## format the code and fix what lint can fix
 	$(BIN)/ruff check --fix

@@ -7,7 +7,18 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.api import estimates, files, health, native, openai, openai_requests, resumable, runpod, stored
+from deployments.api import (
+    estimates,
+    exports,
+    files,
+    health,
+    native,
+    openai,
+    openai_requests,
+    resumable,
+    runpod,
+    stored,
+)
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.event_feeds import EventFeeds
 from deployments.api.page import add_page
@@ -29,7 +40,7 @@ def build_http_app() -> FastAPI:
     add_error_handlers(app)
     app.add_middleware(RequestSpans)
     # resumable before files: `/v1/files/{file_id}` would match `/v1/files/uploads`.
-    for dialect in (native, stored, estimates, openai, runpod, resumable, files, health):
+    for dialect in (native, stored, exports, estimates, openai, runpod, resumable, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
     bodies: list[type[BaseModel]] = [

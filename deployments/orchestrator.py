@@ -32,6 +32,7 @@ from pipeline.answers.coverage import cut_off_notice, measure_coverage, planned_
 from pipeline.answers.merging import Merged, MergeTask
 from pipeline.answers.prompting import PART_TOKENS, text_token_bound
 from pipeline.answers.rates import MeasuredRates, workload
+from pipeline.answers.timed_results import timed_results
 from pipeline.config import StoreSettings
 from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.planning.scheduling import run_windowed
@@ -291,6 +292,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         merge_seconds=answer.merge_seconds,
         total_seconds=time.perf_counter() - run.started,
         citations=citations,
+        timed_results=timed_results(answer.text, citations, answers, duration_seconds=run.plan.video.duration_seconds),
     )
 
 

@@ -1,4 +1,4 @@
-"""The client of a Longtake server, and the command `longtake`: light, without the server's dependencies."""
+"""Client of a Longtake server, and the command `longtake`. Needs none of the server's packages."""
 
 from longtake.async_client import AsyncAnalysis, AsyncLongtake
 from longtake.client import Analysis, Longtake
@@ -12,10 +12,10 @@ from longtake.events import (
     ProgressEvent,
     ServerEvent,
 )
-from longtake.options import AnalysisOptions
-from longtake.requests import ServerPath
-from longtake.results import AnalysisState, Answer, ChunkResult, Citation, Coverage, Estimate, File, Plan
-from longtake.timed import TimedResult
+from longtake.options import AnalysisOptions, SubmitOptions, Webhook
+from longtake.results import AnalysisState, Answer, ChunkResult, Coverage, Estimate, File, Plan
+from longtake.times import Citation, FoundTime, TimedResult
+from longtake.videos import ServerPath
 
 __all__ = [
     "Analysis",
@@ -34,6 +34,7 @@ __all__ = [
     "DeltaEvent",
     "Estimate",
     "File",
+    "FoundTime",
     "Longtake",
     "Plan",
     "PlanEvent",
@@ -42,5 +43,7 @@ __all__ = [
     "ServerEvent",
     "ServerPath",
     "ServerUnreachable",
+    "SubmitOptions",
     "TimedResult",
+    "Webhook",
 ]

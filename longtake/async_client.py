@@ -1,37 +1,36 @@
-"""The same as `longtake.client`, for asyncio."""
+"""The client for asyncio: the same as `longtake.client`, with methods to await and iterators for `async for`."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 import httpx
 
-from longtake.client import OnEvent, already_finished, given, submitted_id
-from longtake.errors import AnalysisCancelled, ServerError, ServerUnreachable
-from longtake.events import AnswerEvent, CancelledEvent, ErrorEvent, EventParser, ServerEvent
-from longtake.options import AnalysisOptions
-from longtake.parsing import parsed
-from longtake.requests import (
-    RECONNECT_PAUSES_SECONDS,
-    UploadProgress,
-    Video,
-    base_url_of,
-    check,
-    client_arguments,
-    reaching,
-    request_body,
-    upload_body,
-)
+from longtake import calls
+from longtake.calls import ExportFormat, Order, Purpose
+from longtake.connections import AsyncConnection
+from longtake.errors import AnalysisCancelled
+from longtake.events import AnswerEvent, OnEvent, ServerEvent
+from longtake.options import AnalysisOptions, SubmitOptions
+from longtake.requests import UploadProgress
 from longtake.results import AnalysisState, Answer, Estimate, File, Status
+from longtake.resumption import Resumption
+from longtake.videos import Video
 
 
 class AsyncLongtake:
-    """A server, as Longtake is; every method is to be awaited, every iterator is asynchronous."""
+    """A Longtake server.
+
+    A video is a local file, which is uploaded; an http, https, s3 or data URL; the id of an upload; or a `ServerPath`.
+    Options are the fields of the HTTP API; the server chooses a default for each one that is left out.
+
+    Only connecting times out: an answer may take hours. Every method raises `ServerError` if the server refuses or
+    fails the request, and `ServerUnreachable` if the server does not answer.
+    """
 
     def __init__(
         self,
@@ -40,9 +39,13 @@ class AsyncLongtake:
         api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.base_url = base_url_of(base_url)
-        self._http = httpx.AsyncClient(**client_arguments(self.base_url, api_key), transport=transport)
-        self.files = AsyncFiles(self)
+        """Connect to `base_url`, by default that of the environment's LONGTAKE_SERVER, else http://127.0.0.1:8000.
+
+        `api_key` is sent as a bearer token, for a proxy that requires one.
+        """
+        self._connection = AsyncConnection(base_url, api_key, transport)
+        self.base_url = self._connection.base_url
+        self.files = AsyncFiles(self._connection)
 
     async def analyze(
         self,
@@ -53,25 +56,19 @@ class AsyncLongtake:
         on_upload: UploadProgress | None = None,
         **options: Unpack[AnalysisOptions],
     ) -> Answer:
-        if on_event is not None:
-            async for event in self.stream(video, prompt, on_upload=on_upload, **options):
-                on_event(event)
-                if isinstance(event, AnswerEvent):
-                    return event.answer
-        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
-            return parsed(Answer, await self.request("POST", "/v1/analyses", **body))
+        """Return the whole answer. `on_event` is called with each event of the analysis as it happens."""
+        fields = {"prompt": prompt, **options}
+        if on_event is None:
+            return await self._connection.send(calls.analyze(video, fields, on_upload))
+        answer = await _last_answer(self._connection.events(calls.stream(video, fields, on_upload)), on_event)
+        assert answer is not None, "only stored analyses are cancelled"
+        return answer
 
-    async def stream(
+    def stream(
         self, video: Video, prompt: str, *, on_upload: UploadProgress | None = None, **options: Unpack[AnalysisOptions]
     ) -> AsyncIterator[ServerEvent]:
-        fields = {"prompt": prompt, **options, "stream": True}
-        with request_body(video, fields, on_upload) as body:
-            last: ServerEvent | None = None
-            async for event in self._events("POST", "/v1/analyses", **body):
-                last = event
-                yield event
-        if not isinstance(last, AnswerEvent):
-            raise ServerUnreachable(self.base_url, "it closed the stream without an answer")
+        """Yield events as they happen; the last one is an `AnswerEvent`. Closing the iterator cancels the analysis."""
+        return self._connection.events(calls.stream(video, {"prompt": prompt, **options}, on_upload))
 
     async def estimate(
         self,
@@ -81,8 +78,8 @@ class AsyncLongtake:
         on_upload: UploadProgress | None = None,
         **options: Unpack[AnalysisOptions],
     ) -> Estimate:
-        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
-            return parsed(Estimate, await self.request("POST", "/v1/estimate", **body))
+        """Return what an analysis would look at and cost, without running it."""
+        return await self._connection.send(calls.estimate(video, {"prompt": prompt, **options}, on_upload))
 
     async def submit(
         self,
@@ -91,41 +88,38 @@ class AsyncLongtake:
         *,
         idempotency_key: str | None = None,
         on_upload: UploadProgress | None = None,
-        **options: Unpack[AnalysisOptions],
+        **options: Unpack[SubmitOptions],
     ) -> AsyncAnalysis:
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
-            told = await self.request("POST", "/v1/analyses", params={"wait": "false"}, headers=headers, **body)
-        return AsyncAnalysis(self, submitted_id(told))
+        """Start a stored analysis, which needs no connection to run and survives a restart of the server.
+
+        With the same `idempotency_key` within a day, the same request returns the same analysis.
+        """
+        call = calls.submit(video, {"prompt": prompt, **options}, on_upload, idempotency_key)
+        return AsyncAnalysis(self._connection, await self._connection.send(call))
 
     def analysis(self, analysis_id: str) -> AsyncAnalysis:
-        return AsyncAnalysis(self, analysis_id)
+        """Return the stored analysis with this id. Does not ask the server."""
+        return AsyncAnalysis(self._connection, analysis_id)
 
-    async def analyses(self, *, status: Status | None = None, page_size: int = 20) -> AsyncIterator[AnalysisState]:
-        after: str | None = None
-        while True:
-            params = {"limit": page_size, "after": after, "status": status}
-            page = await self.request("GET", "/v1/analyses", params=given(params))
-            for item in page["data"]:
-                yield parsed(AnalysisState, item)
-            if not page.get("has_more"):
-                return
-            after = page["last_id"]
+    def analyses(self, *, status: Status | None = None, page_size: int = 20) -> AsyncIterator[AnalysisState]:
+        """Yield all stored analyses, newest first, without their plans, chunk results and answers."""
+        return self._connection.items(calls.list_analyses(status, page_size))
 
     async def models(self) -> tuple[str, ...]:
-        return tuple(str(model["id"]) for model in (await self.request("GET", "/v1/models"))["data"])
+        """Return the values that `model` accepts: the served model, then its adapters."""
+        return await self._connection.send(calls.list_models())
 
     async def check_ready(self) -> str:
-        return str((await self.request("GET", "/health/ready"))["model"])
+        """Return the model's name once the engine has generated a token. Raises ServerError if it did not."""
+        return await self._connection.send(calls.check_ready())
 
     async def request(self, method: str, path: str, **arguments: Any) -> Any:
-        with reaching(self.base_url):
-            response = await self._http.request(method, path, **arguments)
-        check(response)
-        return response.json()
+        """Send any request, with httpx's `arguments`, and return the JSON of the response."""
+        return await self._connection.json(method, path, **arguments)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        """Close all connections to the server."""
+        await self._connection.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,92 +132,86 @@ class AsyncLongtake:
     def __repr__(self) -> str:
         return f"<AsyncLongtake {self.base_url}>"
 
-    async def _events(self, method: str, path: str, **arguments: Any) -> AsyncIterator[ServerEvent]:
-        parser = EventParser()
-        async with AsyncExitStack() as resources:
-            with reaching(self.base_url):
-                response = await resources.enter_async_context(self._http.stream(method, path, **arguments))
-                if response.is_error:
-                    await response.aread()
-            check(response)
-            lines = response.aiter_lines()
-            while True:
-                with reaching(self.base_url):
-                    line = await anext(lines, None)
-                if line is None:
-                    return
-                for event in parser.feed(line):
-                    if isinstance(event, ErrorEvent):
-                        raise ServerError.of(event.data, response.status_code)
-                    yield event
-
 
 class AsyncFiles:
-    """Uploads, each of which several questions may be asked about."""
+    """Uploads on the server. Several analyses may use one upload."""
 
-    def __init__(self, client: AsyncLongtake) -> None:
-        self._client = client
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
 
-    async def upload(self, file: str | Path, *, on_upload: UploadProgress | None = None) -> File:
-        with upload_body(file, on_upload) as body:
-            return parsed(File, await self._client.request("POST", "/v1/files", **body))
+    async def upload(
+        self,
+        file: str | Path,
+        *,
+        on_upload: UploadProgress | None = None,
+        purpose: Purpose | None = None,
+        expires_after_seconds: int | None = None,
+    ) -> File:
+        """Upload a local file. By default it expires when the server's configuration says, or never."""
+        return await self._connection.send(calls.upload_file(file, on_upload, purpose, expires_after_seconds))
 
     async def get(self, file_id: str) -> File:
-        return parsed(File, await self._client.request("GET", f"/v1/files/{file_id}"))
+        """Return one upload."""
+        return await self._connection.send(calls.get_file(file_id))
 
-    async def list(self) -> AsyncIterator[File]:
-        for item in (await self._client.request("GET", "/v1/files"))["data"]:
-            yield parsed(File, item)
+    def list(
+        self, *, order: Order | None = None, purpose: Purpose | None = None, page_size: int = 100
+    ) -> AsyncIterator[File]:
+        """Yield all uploads, by default the latest first."""
+        return self._connection.items(calls.list_files(order, purpose, page_size))
 
     async def delete(self, file_id: str) -> None:
-        await self._client.request("DELETE", f"/v1/files/{file_id}")
+        """Delete one upload."""
+        await self._connection.send(calls.delete_file(file_id))
 
 
 class AsyncAnalysis:
-    """A durable analysis, on the server."""
+    """A stored analysis. `AsyncLongtake.submit` and `AsyncLongtake.analysis` return it."""
 
-    def __init__(self, client: AsyncLongtake, analysis_id: str) -> None:
+    def __init__(self, connection: AsyncConnection, analysis_id: str) -> None:
         self.id = analysis_id
-        self._client = client
-        self._path = f"/v1/analyses/{analysis_id}"
+        self._connection = connection
 
     async def status(self) -> AnalysisState:
-        return parsed(AnalysisState, await self._client.request("GET", self._path))
+        """Return how far the analysis is, with the results so far."""
+        return await self._connection.send(calls.get_analysis(self.id))
 
-    async def events(self, after: str | None = None) -> AsyncIterator[ServerEvent]:
-        pauses = iter(RECONNECT_PAUSES_SECONDS)
-        while True:
-            headers = {"Last-Event-ID": after} if after is not None else {}
-            try:
-                async for event in self._client._events("GET", f"{self._path}/events", headers=headers):
-                    after, pauses = event.id or after, iter(RECONNECT_PAUSES_SECONDS)
-                    yield event
-                    if isinstance(event, AnswerEvent | CancelledEvent):
-                        return
-                broken = ServerUnreachable(self._client.base_url, "it closed the stream before the end")
-            except ServerUnreachable as error:
-                broken = error
-            pause = next(pauses, None)
-            if pause is None:
-                raise broken
-            await asyncio.sleep(pause)
+    def events(self, after: str | None = None) -> AsyncIterator[ServerEvent]:
+        """Yield all events, or those after the event with the id `after`, up to an `AnswerEvent` or `CancelledEvent`.
+
+        A broken stream resumes where it stopped. Raises ServerError if the analysis fails.
+        """
+        return self._connection.follow(Resumption(self.id, after))
 
     async def result(self, *, on_event: OnEvent | None = None) -> Answer:
-        async for event in self.events():
+        """Wait for the answer. Raises ServerError if the analysis fails, AnalysisCancelled if it is cancelled."""
+        answer = await _last_answer(self._connection.follow(Resumption(self.id, None)), on_event)
+        if answer is None:
+            raise AnalysisCancelled(self.id)
+        return answer
+
+    async def export(self, export_format: ExportFormat) -> str:
+        """Return the answer as the text of a file. Raises ServerError (409) if the analysis is not completed."""
+        return await self._connection.text(calls.export_analysis(self.id, export_format))
+
+    async def cancel(self) -> AnalysisState:
+        """Cancel the analysis. Raises ServerError (409) if it has ended, and keeps it."""
+        return await self._connection.send(calls.cancel_analysis(await self.status()))
+
+    async def delete(self) -> None:
+        """Delete the analysis if it has ended; cancel it if it has not."""
+        await self._connection.send(calls.delete_analysis(self.id))
+
+    def __repr__(self) -> str:
+        return f"<AsyncAnalysis {self.id} at {self._connection.base_url}>"
+
+
+async def _last_answer(events: AsyncGenerator[ServerEvent, None], on_event: OnEvent | None) -> Answer | None:
+    """The answer with which `events` end; `None` if the analysis was cancelled."""
+    async with aclosing(events):
+        async for event in events:
             if on_event is not None:
                 on_event(event)
             if isinstance(event, AnswerEvent):
                 return event.answer
-        raise AnalysisCancelled(self.id)
-
-    async def cancel(self) -> AnalysisState:
-        state = await self.status()
-        if state.is_finished:
-            raise already_finished(state)
-        return parsed(AnalysisState, await self._client.request("DELETE", self._path))
-
-    async def delete(self) -> None:
-        await self._client.request("DELETE", self._path)
-
-    def __repr__(self) -> str:
-        return f"<AsyncAnalysis {self.id} at {self._client.base_url}>"
+    return None

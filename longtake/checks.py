@@ -1,5 +1,6 @@
-"""What a machine needs for Longtake, and whether it has it. Nothing of the server is imported here: what is heavy to
-import is tried in a process of its own.
+"""Checks of what Longtake needs on a machine.
+
+Nothing of the server is imported here: packages that are slow to import are tried in a child process.
 """
 
 from __future__ import annotations
@@ -24,30 +25,30 @@ from longtake.errors import ServerError
 
 CLIENT_PYTHON = SERVER_PYTHON = (3, 11)
 LEAST_SHM_BYTES = 2 * 1024**3
-"""Ray's object store lies there, 30 % of memory by default; below it Ray spills to disk, and is slow."""
+"""Ray's object store lies in shared memory, 30 % of RAM by default. With less room Ray spills to disk."""
 LEAST_DISK_BYTES = 10 * 1024**3
-"""For uploads, what is read of remote videos, and what Ray spills."""
+"""Room for uploads, cached parts of remote videos, and what Ray spills."""
 LEAST_WEIGHTS_BYTES = 1024**2
-"""A file of weights that is smaller is a pointer of Git LFS."""
+"""A smaller weights file is a Git LFS pointer."""
 PORTS = {
-    8000: ("the server's own", "a server may run already; another takes: longtake serve --port …"),
-    8265: ("Ray's dashboard", "a Ray may run already, and another takes the next port"),
+    8000: ("the server", "a server may be running; start another with: longtake serve --port …"),
+    8265: ("Ray's dashboard", "Ray may be running; another Ray uses the next port"),
 }
-"""Whose they are, and what it means where they are taken."""
+"""Ports by number: who uses them, and what to know if they are taken."""
 TRY_TIMEOUT_SECONDS = 120.0
 
 
 class Verdict(StrEnum):
     OK = "ok"
     MISSING = "missing"
-    """Without it Longtake does not work."""
+    """Longtake does not work without it."""
     NOTE = "note"
-    """It works without it, and less well."""
+    """Longtake works without it, but less well."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked for, what was found, and how to get it."""
+    """What was checked, what was found, and how to fix it."""
 
     what: str
     verdict: Verdict
@@ -56,29 +57,31 @@ class Finding:
 
 
 def client_findings() -> Iterator[Finding]:
-    """What the client and the command need."""
+    """Check what the client and the command need."""
     yield _python(is_enough=sys.version_info >= CLIENT_PYTHON, remedy="install Python 3.11 or newer")
     for name in ("httpx", "rich", "typer"):
         yield _package(name, "pip install 'longtake[cli]'")
 
 
 def server_findings() -> Iterator[Finding]:
-    """What a server on this machine needs. Takes some seconds, of which torchcodec's import is most."""
-    setup = "in a checkout of Longtake run: make setup"
-    yield _python(is_enough=sys.version_info[:2] == SERVER_PYTHON, remedy="install Python 3.11, which its pins are for")
+    """Check what a server on this machine needs. Takes some seconds, mostly to import torchcodec."""
+    setup = "in a checkout of Longtake, run: make setup"
+    yield _python(
+        is_enough=sys.version_info[:2] == SERVER_PYTHON, remedy="install Python 3.11; the pinned packages need it"
+    )
     yield _package("ray", setup)
     yield _vllm(setup)
     yield _ffmpeg()
     yield _torchcodec(setup)
     yield _gpu()
     yield _shared_memory()
-    yield from (_port(port, *told) for port, told in PORTS.items())
+    yield from (_port(port, *about) for port, about in PORTS.items())
     yield _disk(Path(tempfile.gettempdir()))
     yield from _checkout(setup)
 
 
 def remote_findings(base_url: str) -> Iterator[Finding]:
-    """Whether a server answers there, and works."""
+    """Check that a server answers at the address, and that its engine works."""
     with Longtake(base_url) as client:
         try:
             yield Finding("server", Verdict.OK, f"{base_url} is ready, with {client.check_ready()}")
@@ -126,9 +129,9 @@ def _ffmpeg() -> Finding:
 
 def _torchcodec(setup: str) -> Finding:
     code = "import torchcodec; print(torchcodec.__version__, torchcodec.ffmpeg_major_version)"
-    told = _tried([sys.executable, "-c", code])
-    if isinstance(told, str):
-        codec_version, ffmpeg_version = told.split()[-2:]
+    printed = output_of([sys.executable, "-c", code])
+    if printed is not None:
+        codec_version, ffmpeg_version = printed.split()[-2:]
         return Finding("torchcodec", Verdict.OK, f"{codec_version}, with FFmpeg {ffmpeg_version}")
     is_there = importlib.util.find_spec("torchcodec") is not None
     remedy = "install FFmpeg's libraries, versions 4 to 9 (apt-get install ffmpeg)" if is_there else setup
@@ -136,37 +139,37 @@ def _torchcodec(setup: str) -> Finding:
 
 
 def _gpu() -> Finding:
-    told = _tried(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"])
-    if isinstance(told, str) and told:
-        return Finding("gpu", Verdict.OK, "; ".join(told.splitlines()))
+    printed = output_of(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"])
+    if printed:
+        return Finding("gpu", Verdict.OK, "; ".join(printed.splitlines()))
     return Finding(
         "gpu",
         Verdict.NOTE,
-        "none that nvidia-smi lists",
-        "without one the small embedded model is served, which knows nothing but generated films",
+        "nvidia-smi lists none",
+        "without a GPU Longtake serves the small embedded model, which understands only generated films",
     )
 
 
 def _shared_memory() -> Finding:
     folder = Path("/dev/shm")
     if not folder.is_dir():
-        return Finding("shared memory", Verdict.NOTE, "no /dev/shm", "Ray keeps its objects in the temporary folder")
+        return Finding("shared memory", Verdict.NOTE, "no /dev/shm", "Ray stores objects in the temporary folder")
     free = shutil.disk_usage(folder).free
     verdict = Verdict.OK if free >= LEAST_SHM_BYTES else Verdict.NOTE
-    remedy = f"in Docker: --shm-size={LEAST_SHM_BYTES // 1024**3}g or more; else Ray spills frames to disk"
+    remedy = f"in Docker: --shm-size={LEAST_SHM_BYTES // 1024**3}g or more; otherwise Ray spills frames to disk"
     return Finding("shared memory", verdict, f"{_gib(free)} free in /dev/shm", remedy)
 
 
-def _port(port: int, whose: str, remedy: str) -> Finding:
+def _port(port: int, user: str, remedy: str) -> Finding:
     if is_port_free(port):
-        return Finding(f"port {port}", Verdict.OK, f"free ({whose})")
-    return Finding(f"port {port}", Verdict.NOTE, f"taken ({whose})", remedy)
+        return Finding(f"port {port}", Verdict.OK, f"free ({user})")
+    return Finding(f"port {port}", Verdict.NOTE, f"taken ({user})", remedy)
 
 
 def _disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     verdict = Verdict.OK if free >= LEAST_DISK_BYTES else Verdict.NOTE
-    remedy = "make room, or set sources.upload_store, sources.cache_dir and sources.cache_bytes"
+    remedy = "free some space, or set sources.upload_store, sources.cache_dir and sources.cache_bytes"
     return Finding("disk", verdict, f"{_gib(free)} free in {folder}", remedy)
 
 
@@ -177,7 +180,7 @@ def _checkout(setup: str) -> Iterator[Finding]:
         return
     home = Path(found.origin).parent.parent
     config = home / "serve_config.yaml"
-    clone = "run from a checkout of Longtake, which has it"
+    clone = "run from a checkout of Longtake, which contains it"
     verdict = Verdict.OK if config.exists() else Verdict.MISSING
     yield Finding("configuration", verdict, str(config) if config.exists() else "none", clone)
     weights = sorted((home / "models" / "demo").glob("*.safetensors"))
@@ -188,8 +191,8 @@ def _checkout(setup: str) -> Iterator[Finding]:
         yield Finding("embedded model", Verdict.MISSING, "no weights in models/demo", clone)
 
 
-def _tried(command: list[str]) -> str | None:
-    """What it prints; None where it fails."""
+def output_of(command: list[str]) -> str | None:
+    """What the command prints; `None` if it fails."""
     try:
         finished = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""The command `longtake`."""
+"""Entry point of the command `longtake`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import sys
 
 
 def main() -> None:
-    """What `[project.scripts]` names. Says how to get what the command needs beyond the client, where it is missing."""
+    """Run the command, or show how to install the packages that it needs beyond the client's."""
     try:
         from longtake.commands.app import app  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name not in ("rich", "typer"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("rich", "typer"):
             raise
-        print(f"The command needs {error.name}, which is not installed: pip install 'longtake[cli]'", file=sys.stderr)
+        print(f"The command needs {missing}, which is not installed. Run: pip install 'longtake[cli]'", file=sys.stderr)
         sys.exit(2)
     app()
 

@@ -1,42 +1,34 @@
-"""Asking a Longtake server about videos."""
+"""The client for scripts and notebooks: every call blocks until the server has answered."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 import httpx
 
-from longtake.errors import AnalysisCancelled, ServerError, ServerUnreachable
-from longtake.events import AnswerEvent, CancelledEvent, ErrorEvent, EventParser, ServerEvent
-from longtake.options import AnalysisOptions
-from longtake.parsing import parsed
-from longtake.requests import (
-    RECONNECT_PAUSES_SECONDS,
-    UploadProgress,
-    Video,
-    base_url_of,
-    check,
-    client_arguments,
-    reaching,
-    request_body,
-    upload_body,
-)
+from longtake import calls
+from longtake.calls import ExportFormat, Order, Purpose
+from longtake.connections import Connection
+from longtake.errors import AnalysisCancelled
+from longtake.events import AnswerEvent, OnEvent, ServerEvent
+from longtake.options import AnalysisOptions, SubmitOptions
+from longtake.requests import UploadProgress
 from longtake.results import AnalysisState, Answer, Estimate, File, Status
-
-OnEvent = Callable[[ServerEvent], None]
+from longtake.resumption import Resumption
+from longtake.videos import Video
 
 
 class Longtake:
-    """A server. `base_url` is that of the environment's LONGTAKE_SERVER, or http://127.0.0.1:8000, where none is given.
+    """A Longtake server.
 
-    Answers take as long as they take: there is no timeout but that of connecting. All methods raise ServerError, and
-    ServerUnreachable where nothing answers. A video is a file here, which is uploaded; an http, https, s3 or data URL;
-    the id of an upload; or a ServerPath.
+    A video is a local file, which is uploaded; an http, https, s3 or data URL; the id of an upload; or a `ServerPath`.
+    Options are the fields of the HTTP API; the server chooses a default for each one that is left out.
+
+    Only connecting times out: an answer may take hours. Every method raises `ServerError` if the server refuses or
+    fails the request, and `ServerUnreachable` if the server does not answer.
     """
 
     def __init__(
@@ -46,10 +38,13 @@ class Longtake:
         api_key: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`api_key` is sent as a bearer token, for a proxy that asks for one."""
-        self.base_url = base_url_of(base_url)
-        self._http = httpx.Client(**client_arguments(self.base_url, api_key), transport=transport)
-        self.files = Files(self)
+        """Connect to `base_url`, by default that of the environment's LONGTAKE_SERVER, else http://127.0.0.1:8000.
+
+        `api_key` is sent as a bearer token, for a proxy that requires one.
+        """
+        self._connection = Connection(base_url, api_key, transport)
+        self.base_url = self._connection.base_url
+        self.files = Files(self._connection)
 
     def analyze(
         self,
@@ -60,27 +55,19 @@ class Longtake:
         on_upload: UploadProgress | None = None,
         **options: Unpack[AnalysisOptions],
     ) -> Answer:
-        """The whole answer. `on_event` is told of things as they happen."""
-        if on_event is not None:
-            for event in self.stream(video, prompt, on_upload=on_upload, **options):
-                on_event(event)
-                if isinstance(event, AnswerEvent):
-                    return event.answer
-        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
-            return parsed(Answer, self.request("POST", "/v1/analyses", **body))
+        """Return the whole answer. `on_event` is called with each event of the analysis as it happens."""
+        fields = {"prompt": prompt, **options}
+        if on_event is None:
+            return self._connection.send(calls.analyze(video, fields, on_upload))
+        answer = _last_answer(self._connection.events(calls.stream(video, fields, on_upload)), on_event)
+        assert answer is not None, "only stored analyses are cancelled"
+        return answer
 
     def stream(
         self, video: Video, prompt: str, *, on_upload: UploadProgress | None = None, **options: Unpack[AnalysisOptions]
     ) -> Iterator[ServerEvent]:
-        """The same, as it happens; the last event is an AnswerEvent. To close the iterator cancels the analysis."""
-        fields = {"prompt": prompt, **options, "stream": True}
-        with request_body(video, fields, on_upload) as body:
-            last: ServerEvent | None = None
-            for event in self._events("POST", "/v1/analyses", **body):
-                last = event
-                yield event
-        if not isinstance(last, AnswerEvent):
-            raise ServerUnreachable(self.base_url, "it closed the stream without an answer")
+        """Yield events as they happen; the last one is an `AnswerEvent`. Closing the iterator cancels the analysis."""
+        return self._connection.events(calls.stream(video, {"prompt": prompt, **options}, on_upload))
 
     def estimate(
         self,
@@ -90,9 +77,8 @@ class Longtake:
         on_upload: UploadProgress | None = None,
         **options: Unpack[AnalysisOptions],
     ) -> Estimate:
-        """What an analysis would look at and cost; nothing runs."""
-        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
-            return parsed(Estimate, self.request("POST", "/v1/estimate", **body))
+        """Return what an analysis would look at and cost, without running it."""
+        return self._connection.send(calls.estimate(video, {"prompt": prompt, **options}, on_upload))
 
     def submit(
         self,
@@ -101,46 +87,38 @@ class Longtake:
         *,
         idempotency_key: str | None = None,
         on_upload: UploadProgress | None = None,
-        **options: Unpack[AnalysisOptions],
+        **options: Unpack[SubmitOptions],
     ) -> Analysis:
-        """Starts a durable analysis, which goes on without this client, and over a restart of the server."""
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        with request_body(video, {"prompt": prompt, **options}, on_upload) as body:
-            told = self.request("POST", "/v1/analyses", params={"wait": "false"}, headers=headers, **body)
-        return Analysis(self, submitted_id(told))
+        """Start a stored analysis, which needs no connection to run and survives a restart of the server.
+
+        With the same `idempotency_key` within a day, the same request returns the same analysis.
+        """
+        call = calls.submit(video, {"prompt": prompt, **options}, on_upload, idempotency_key)
+        return Analysis(self._connection, self._connection.send(call))
 
     def analysis(self, analysis_id: str) -> Analysis:
-        """One that was submitted before."""
-        return Analysis(self, analysis_id)
+        """Return the stored analysis with this id. Does not ask the server."""
+        return Analysis(self._connection, analysis_id)
 
     def analyses(self, *, status: Status | None = None, page_size: int = 20) -> Iterator[AnalysisState]:
-        """All durable ones, newest first, without their results."""
-        after: str | None = None
-        while True:
-            params = {"limit": page_size, "after": after, "status": status}
-            page = self.request("GET", "/v1/analyses", params=given(params))
-            yield from (parsed(AnalysisState, item) for item in page["data"])
-            if not page.get("has_more"):
-                return
-            after = page["last_id"]
+        """Yield all stored analyses, newest first, without their plans, chunk results and answers."""
+        return self._connection.items(calls.list_analyses(status, page_size))
 
     def models(self) -> tuple[str, ...]:
-        """The names to ask for: the model's, then those of its adapters."""
-        return tuple(str(model["id"]) for model in self.request("GET", "/v1/models")["data"])
+        """Return the values that `model` accepts: the served model, then its adapters."""
+        return self._connection.send(calls.list_models())
 
     def check_ready(self) -> str:
-        """The model's name. Raises ServerError unless the engine generates."""
-        return str(self.request("GET", "/health/ready")["model"])
+        """Return the model's name once the engine has generated a token. Raises ServerError if it did not."""
+        return self._connection.send(calls.check_ready())
 
     def request(self, method: str, path: str, **arguments: Any) -> Any:
-        """The JSON that any route answers with. `arguments` are httpx's."""
-        with reaching(self.base_url):
-            response = self._http.request(method, path, **arguments)
-        check(response)
-        return response.json()
+        """Send any request, with httpx's `arguments`, and return the JSON of the response."""
+        return self._connection.json(method, path, **arguments)
 
     def close(self) -> None:
-        self._http.close()
+        """Close all connections to the server."""
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -153,120 +131,88 @@ class Longtake:
     def __repr__(self) -> str:
         return f"<Longtake {self.base_url}>"
 
-    def _events(self, method: str, path: str, **arguments: Any) -> Iterator[ServerEvent]:
-        """Raises ServerError for an ErrorEvent."""
-        parser = EventParser()
-        with ExitStack() as resources:
-            with reaching(self.base_url):
-                response = resources.enter_context(self._http.stream(method, path, **arguments))
-                if response.is_error:
-                    response.read()
-            check(response)
-            lines = response.iter_lines()
-            while True:
-                with reaching(self.base_url):
-                    line = next(lines, None)
-                if line is None:
-                    return
-                for event in parser.feed(line):
-                    if isinstance(event, ErrorEvent):
-                        raise ServerError.of(event.data, response.status_code)
-                    yield event
-
 
 class Files:
-    """Uploads, each of which several questions may be asked about."""
+    """Uploads on the server. Several analyses may use one upload."""
 
-    def __init__(self, client: Longtake) -> None:
-        self._client = client
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    def upload(self, file: str | Path, *, on_upload: UploadProgress | None = None) -> File:
-        with upload_body(file, on_upload) as body:
-            return parsed(File, self._client.request("POST", "/v1/files", **body))
+    def upload(
+        self,
+        file: str | Path,
+        *,
+        on_upload: UploadProgress | None = None,
+        purpose: Purpose | None = None,
+        expires_after_seconds: int | None = None,
+    ) -> File:
+        """Upload a local file. By default it expires when the server's configuration says, or never."""
+        return self._connection.send(calls.upload_file(file, on_upload, purpose, expires_after_seconds))
 
     def get(self, file_id: str) -> File:
-        return parsed(File, self._client.request("GET", f"/v1/files/{file_id}"))
+        """Return one upload."""
+        return self._connection.send(calls.get_file(file_id))
 
-    def list(self) -> Iterator[File]:
-        yield from (parsed(File, item) for item in self._client.request("GET", "/v1/files")["data"])
+    def list(
+        self, *, order: Order | None = None, purpose: Purpose | None = None, page_size: int = 100
+    ) -> Iterator[File]:
+        """Yield all uploads, by default the latest first."""
+        return self._connection.items(calls.list_files(order, purpose, page_size))
 
     def delete(self, file_id: str) -> None:
-        self._client.request("DELETE", f"/v1/files/{file_id}")
+        """Delete one upload."""
+        self._connection.send(calls.delete_file(file_id))
 
 
 class Analysis:
-    """A durable analysis, on the server."""
+    """A stored analysis. `Longtake.submit` and `Longtake.analysis` return it."""
 
-    def __init__(self, client: Longtake, analysis_id: str) -> None:
+    def __init__(self, connection: Connection, analysis_id: str) -> None:
         self.id = analysis_id
-        self._client = client
-        self._path = f"/v1/analyses/{analysis_id}"
+        self._connection = connection
 
     def status(self) -> AnalysisState:
-        return parsed(AnalysisState, self._client.request("GET", self._path))
+        """Return how far the analysis is, with the results so far."""
+        return self._connection.send(calls.get_analysis(self.id))
 
     def events(self, after: str | None = None) -> Iterator[ServerEvent]:
-        """All events from its start, or after the one with that id, until an AnswerEvent or a CancelledEvent.
+        """Yield all events, or those after the event with the id `after`, up to an `AnswerEvent` or `CancelledEvent`.
 
-        A stream that breaks is gone on with where it broke.
+        A broken stream resumes where it stopped. Raises ServerError if the analysis fails.
         """
-        pauses = iter(RECONNECT_PAUSES_SECONDS)
-        while True:
-            headers = {"Last-Event-ID": after} if after is not None else {}
-            try:
-                for event in self._client._events("GET", f"{self._path}/events", headers=headers):
-                    after, pauses = event.id or after, iter(RECONNECT_PAUSES_SECONDS)
-                    yield event
-                    if isinstance(event, AnswerEvent | CancelledEvent):
-                        return
-                broken = ServerUnreachable(self._client.base_url, "it closed the stream before the end")
-            except ServerUnreachable as error:
-                broken = error
-            pause = next(pauses, None)
-            if pause is None:
-                raise broken
-            time.sleep(pause)
+        return self._connection.follow(Resumption(self.id, after))
 
     def result(self, *, on_event: OnEvent | None = None) -> Answer:
-        """Waits for the answer. Raises AnalysisCancelled, or the analysis' own failure as ServerError."""
-        for event in self.events():
-            if on_event is not None:
-                on_event(event)
-            if isinstance(event, AnswerEvent):
-                return event.answer
-        raise AnalysisCancelled(self.id)
+        """Wait for the answer. Raises ServerError if the analysis fails, AnalysisCancelled if it is cancelled."""
+        answer = _last_answer(self._connection.follow(Resumption(self.id, None)), on_event)
+        if answer is None:
+            raise AnalysisCancelled(self.id)
+        return answer
+
+    def export(self, export_format: ExportFormat) -> str:
+        """Return the answer as the text of a file. Raises ServerError (409) if the analysis is not completed."""
+        return self._connection.text(calls.export_analysis(self.id, export_format))
 
     def cancel(self) -> AnalysisState:
-        """Ends it. Raises ServerError (409) where it is finished already, and keeps it."""
-        state = self.status()
-        if state.is_finished:
-            raise already_finished(state)
-        return parsed(AnalysisState, self._client.request("DELETE", self._path))
+        """Cancel the analysis. Raises ServerError (409) if it has ended, and keeps it."""
+        return self._connection.send(calls.cancel_analysis(self.status()))
 
     def delete(self) -> None:
-        """Removes a finished one from the server's books."""
-        self._client.request("DELETE", self._path)
+        """Delete the analysis if it has ended; cancel it if it has not."""
+        self._connection.send(calls.delete_analysis(self.id))
 
     def __repr__(self) -> str:
-        return f"<Analysis {self.id} at {self._client.base_url}>"
+        return f"<Analysis {self.id} at {self._connection.base_url}>"
 
     def _repr_markdown_(self) -> str:
         return self.status()._repr_markdown_()
 
 
-def submitted_id(told: Mapping[str, Any]) -> str:
-    """Raises ServerError where the server is one that knows no durable analyses."""
-    if told.get("object") != "analysis":
-        raise ServerError("This server keeps no durable analyses; ask with `analyze` or `stream`.", type="not_found")
-    return str(told["id"])
-
-
-def already_finished(state: AnalysisState) -> ServerError:
-    return ServerError(
-        f"The analysis {state.id} is {state.status} already; `delete` removes it.", status=409, type="already_finished"
-    )
-
-
-def given(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is None."""
-    return {name: value for name, value in params.items() if value is not None}
+def _last_answer(events: Iterator[ServerEvent], on_event: OnEvent | None) -> Answer | None:
+    """The answer with which `events` end; `None` if the analysis was cancelled."""
+    for event in events:
+        if on_event is not None:
+            on_event(event)
+        if isinstance(event, AnswerEvent):
+            return event.answer
+    return None

@@ -1,8 +1,8 @@
-"""What can go wrong for a client.
+"""Errors of the client.
 
 ServerError                 the server refused or failed a request
-├── ServerUnreachable       nothing answers at that address, or the connection broke
-└── AnalysisCancelled       a durable analysis was cancelled before it had an answer
+├── ServerUnreachable       no server answers at the address, or the connection broke
+└── AnalysisCancelled       a stored analysis was cancelled before it had an answer
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Any
 
 
 class ServerError(Exception):
-    """The server refused or failed a request. The message says what was got, what is allowed and what to do."""
+    """The server refused or failed a request. The message says what it got, what it allows and what to do."""
 
     def __init__(self, message: str, *, status: int = 0, type: str = "unknown", param: str | None = None) -> None:
         super().__init__(message)
         self.status = status
-        """HTTP's; 0 where there was no response."""
+        """The HTTP status; 0 without a response."""
         self.type = type
-        """As in the server's list of errors, such as `unreadable_video`."""
+        """One of the API's error types, such as `unreadable_video`."""
         self.param = param
-        """The field at fault."""
+        """The request field at fault."""
 
     @classmethod
     def of(cls, body: Any, status: int) -> ServerError:
-        """From the body of a response, or of an `error` event."""
+        """The error in the body of a response or of an `error` event."""
         error = body.get("error") if isinstance(body, dict) else None
         error = error if isinstance(error, dict) else {}
         return cls(
-            error.get("message") or f"The server answered {status}, and not as Longtake does. Is its address right?",
+            error.get("message") or f"The server answered {status}, but not like a Longtake server. Check its address.",
             status=status,
             type=error.get("type") or "unknown",
             param=error.get("param"),
@@ -36,18 +36,18 @@ class ServerError(Exception):
 
 
 class ServerUnreachable(ServerError):
-    """Nothing answers at that address, or the connection broke."""
+    """No server answers at the address, or the connection broke."""
 
     def __init__(self, base_url: str, reason: str) -> None:
         super().__init__(
-            f"No answer from the Longtake server at {base_url} ({reason}). Start one with `longtake serve`, or give "
+            f"No answer from a Longtake server at {base_url} ({reason}). Start one with `longtake serve`, or give "
             "the address of another.",
             type="server_unreachable",
         )
 
 
 class AnalysisCancelled(ServerError):
-    """A durable analysis was cancelled before it had an answer."""
+    """A stored analysis was cancelled before it had an answer."""
 
     def __init__(self, analysis_id: str) -> None:
         super().__init__(f"The analysis {analysis_id} was cancelled.", type="cancelled")

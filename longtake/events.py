@@ -1,30 +1,34 @@
-"""What a server tells while it works: server-sent events, typed."""
+"""Server-sent events of an analysis, typed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
+from longtake.errors import ServerError
 from longtake.parsing import parsed
 from longtake.results import Answer, ChunkResult, Plan
 
 
 @dataclass(frozen=True)
 class ServerEvent:
-    """Any event; those that this version knows are of a class of their own."""
+    """Any event. Events of a newer server that this version does not know are plain `ServerEvent`s."""
+
+    is_last: ClassVar[bool] = False
+    """Whether a stream ends with this kind of event."""
 
     name: str
     data: dict[str, Any]
     id: str | None = None
-    """Of a durable analysis: by it a stream is gone on with."""
+    """Position among the events of a stored analysis, to resume after; `None` in the stream of a direct request."""
 
 
 @dataclass(frozen=True)
 class PlanEvent(ServerEvent):
-    """The video was read, and cut into chunks."""
+    """The server has read the video and planned its chunks."""
 
     @cached_property
     def plan(self) -> Plan:
@@ -42,7 +46,7 @@ class ChunkEvent(ServerEvent):
 
 @dataclass(frozen=True)
 class ProgressEvent(ServerEvent):
-    """So many chunks are done; or they are being merged."""
+    """How many chunks are done, and whether their answers are being merged."""
 
     @property
     def chunks_done(self) -> int:
@@ -68,7 +72,9 @@ class DeltaEvent(ServerEvent):
 
 @dataclass(frozen=True)
 class AnswerEvent(ServerEvent):
-    """The end."""
+    """The whole answer, with which a stream ends."""
+
+    is_last = True
 
     @cached_property
     def answer(self) -> Answer:
@@ -76,49 +82,29 @@ class AnswerEvent(ServerEvent):
 
 
 @dataclass(frozen=True)
-class ErrorEvent(ServerEvent):
-    """The analysis failed. Streams raise it as ServerError."""
-
-
-@dataclass(frozen=True)
 class CancelledEvent(ServerEvent):
-    """A durable analysis was cancelled."""
+    """A stored analysis was cancelled; its stream ends."""
+
+    is_last = True
 
 
-KINDS: dict[str, type[ServerEvent]] = {
+OnEvent = Callable[[ServerEvent], None]
+
+EVENT_TYPES: dict[str, type[ServerEvent]] = {
     "plan": PlanEvent,
     "chunk": ChunkEvent,
     "progress": ProgressEvent,
     "delta": DeltaEvent,
     "answer": AnswerEvent,
-    "error": ErrorEvent,
     "cancelled": CancelledEvent,
 }
+ERROR = "error"
+"""The event of an analysis that failed. It is raised as ServerError, and so has no class."""
 
 
-class EventParser:
-    """Puts lines together to events, as the HTML standard's event streams have them."""
-
-    def __init__(self) -> None:
-        self._name, self._id = "", None  # type: str, str | None
-        self._data: list[str] = []
-
-    def feed(self, line: str) -> Iterator[ServerEvent]:
-        """One line, without its end. Yields the event that it ends, if it ends one."""
-        if not line:
-            yield from self._finished()
-            return
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "event":
-            self._name = value
-        elif field == "data":
-            self._data.append(value)
-        elif field == "id":
-            self._id = value
-
-    def _finished(self) -> Iterator[ServerEvent]:
-        if self._data:
-            name = self._name or "message"
-            yield KINDS.get(name, ServerEvent)(name, json.loads("\n".join(self._data)), self._id)
-        self._name, self._data = "", []
+def event_of(name: str, data: str, event_id: str, status: int) -> ServerEvent:
+    """The event with these fields on the wire. Raises ServerError for an `error` event, with the stream's `status`."""
+    body = json.loads(data)
+    if name == ERROR:
+        raise ServerError.of(body, status)
+    return EVENT_TYPES.get(name, ServerEvent)(name, body, event_id or None)

@@ -1,4 +1,4 @@
-"""From the server's JSON to frozen dataclasses."""
+"""Parse the server's JSON into frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from longtake.errors import ServerError
 Result = TypeVar("Result")
 
 RAW = "raw"
-"""The field that keeps the whole JSON of a result, what this version does not know included."""
+"""The field that keeps the whole JSON of a result, including fields that this version does not know."""
 
 
 def parsed(kind: type[Result], data: Any) -> Result:
-    """`data` as a `kind`. Fields that it does not know are passed over: a newer server says more.
+    """`data` as a `kind`. Ignores unknown fields, which a newer server sends.
 
-    Raises ServerError where one is missing that has no default.
+    Raises ServerError if a field without a default is missing.
     """
     value: Result = _value(kind, data, kind.__name__)
     return value
@@ -42,7 +42,7 @@ def _value(kind: Any, data: Any, where: str) -> Any:
 
 def _dataclass(kind: Any, data: Any, where: str) -> Any:
     if not isinstance(data, Mapping):
-        raise ServerError(f"The server's {where} is no object. Is this a Longtake server?")
+        raise ServerError(f"The server's {where} is not a JSON object. Check that the address is a Longtake server's.")
     hints = _hints(kind)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
@@ -51,7 +51,7 @@ def _dataclass(kind: Any, data: Any, where: str) -> Any:
         elif field.name in data:
             values[field.name] = _value(hints[field.name], data[field.name], f"{where}.{field.name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ServerError(f"The server's answer lacks {where}.{field.name}. Is it an older version's?")
+            raise ServerError(f"The server sent no {where}.{field.name}. Its version may be older than this client's.")
     return kind(**values)
 
 

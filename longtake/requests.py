@@ -1,13 +1,15 @@
-"""What is sent to a server, and what is made of its responses. No I/O but reading the file that is sent."""
+"""HTTP requests as values, and the settings and errors that every exchange shares.
+
+Opening the file to upload is the only I/O here.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,32 +20,60 @@ from longtake.errors import ServerError, ServerUnreachable
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 SERVER_VARIABLE = "LONGTAKE_SERVER"
 CONNECT_TIMEOUT_SECONDS = 10.0
-RECONNECT_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""After which a broken stream of a durable analysis is gone on with, until events come again."""
-
-_UPLOAD_ID = re.compile(r"file-[0-9a-f]{32}")
 
 UploadProgress = Callable[[int, int], None]
-"""Told of bytes sent, and of bytes in all."""
+"""Called with the bytes sent so far and the bytes in total."""
 
 
 @dataclass(frozen=True)
-class ServerPath:
-    """A video on the server, below one of its media roots."""
+class Upload:
+    """A local file to send as one part of a form."""
 
+    form_field: str
+    path: Path
+    on_progress: UploadProgress | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. `None` among `params`, `headers` and `fields` leaves the choice to the server and is not sent."""
+
+    method: str
     path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    fields: Mapping[str, Any] | None = None
+    """The JSON body, or the form's other parts if there is an upload."""
+    upload: Upload | None = None
 
+    @contextmanager
+    def opened(self) -> Iterator[dict[str, Any]]:
+        """Arguments for `httpx.Client.request`; the upload is open while the block runs.
 
-Video = str | Path | ServerPath
-"""A file here, which is uploaded; an http, https, s3 or data URL; the id of an upload; a file on the server."""
+        Raises ServerError if the file to upload cannot be read.
+        """
+        fields = None if self.fields is None else _given(self.fields)
+        arguments = {
+            "method": self.method,
+            "url": self.path,
+            "params": _given(self.params),
+            "headers": _given(self.headers),
+        }
+        if self.upload is None:
+            yield arguments | ({} if fields is None else {"json": fields})
+            return
+        with _opened(self.upload) as file:
+            files = {self.upload.form_field: (self.upload.path.name, file)}
+            yield arguments | {"data": _texts(fields or {}), "files": files}
 
 
 def base_url_of(given: str | None) -> str:
+    """The server's address: as given, else from the environment, else the default."""
     return (given or os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER).rstrip("/")
 
 
 def client_arguments(base_url: str, api_key: str | None) -> dict[str, Any]:
-    """What both of httpx's clients are made with. Answers take as long as they take."""
+    """Arguments of `httpx.Client` and `httpx.AsyncClient`. Only connecting times out: an answer may take hours."""
     return {
         "base_url": base_url,
         "timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT_SECONDS),
@@ -52,42 +82,9 @@ def client_arguments(base_url: str, api_key: str | None) -> dict[str, Any]:
     }
 
 
-def is_named(video: Video) -> bool:
-    """Whether the server is told a name, and is not sent a file."""
-    if isinstance(video, ServerPath):
-        return True
-    if isinstance(video, Path):
-        return False
-    return "://" in video or video.startswith("data:") or _UPLOAD_ID.fullmatch(video) is not None
-
-
 @contextmanager
-def request_body(
-    video: Video, fields: Mapping[str, Any], on_upload: UploadProgress | None = None
-) -> Iterator[dict[str, Any]]:
-    """What httpx is told to send: JSON for a name, a form for a file, which is open as long as the block runs.
-
-    Raises ServerError where there is no such file.
-    """
-    given = {name: value for name, value in fields.items() if value is not None}
-    if is_named(video):
-        yield {"json": given | _named(video)}
-        return
-    assert not isinstance(video, ServerPath)
-    with _opened(Path(video), on_upload) as file:
-        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-        yield {"data": texts, "files": {"video": (Path(video).name, file)}}
-
-
-@contextmanager
-def upload_body(file: str | Path, on_upload: UploadProgress | None = None) -> Iterator[dict[str, Any]]:
-    with _opened(Path(file), on_upload) as opened:
-        yield {"files": {"file": (Path(file).name, opened)}}
-
-
-@contextmanager
-def reaching(base_url: str) -> Iterator[None]:
-    """Raises ServerUnreachable for what keeps httpx from the server."""
+def unreachable_errors(base_url: str) -> Iterator[None]:
+    """Translate httpx's transport errors to ServerUnreachable."""
     try:
         yield
     except httpx.TransportError as error:
@@ -95,7 +92,7 @@ def reaching(base_url: str) -> Iterator[None]:
 
 
 def check(response: httpx.Response) -> None:
-    """Raises ServerError for a response that is one. Its body has been read."""
+    """Raise ServerError if the status of a response, whose body has been read, is an error."""
     if not response.is_error:
         return
     try:
@@ -105,37 +102,39 @@ def check(response: httpx.Response) -> None:
     raise ServerError.of(body, response.status_code)
 
 
-def _named(video: Video) -> dict[str, str]:
-    if isinstance(video, ServerPath):
-        return {"video_path": video.path}
-    name = str(video)
-    return {"file_id": name} if _UPLOAD_ID.fullmatch(name) else {"video_url": name}
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Form parts are texts; the server parses JSON in them."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
 
 
 @contextmanager
-def _opened(path: Path, on_upload: UploadProgress | None) -> Iterator[BinaryIO]:
+def _opened(upload: Upload) -> Iterator[BinaryIO]:
     try:
-        file = path.open("rb")
+        file = upload.path.open("rb")
     except OSError as error:
         raise ServerError(
-            f"{path} cannot be read: {error.strerror or error}. Give a file, a URL, or the id of an upload.",
+            f"Cannot read {upload.path}: {error.strerror or error}. Give a file, a URL, or the id of an upload.",
             type="source_not_found",
-            param="video",
+            param=upload.form_field,
         ) from None
     with file:
-        yield file if on_upload is None else _Watched(file, on_upload)  # type: ignore[misc]
+        yield file if upload.on_progress is None else _ReportingFile(file, upload.on_progress)  # type: ignore[misc]
 
 
-class _Watched:
-    """A file that tells how far it was read."""
+class _ReportingFile:
+    """A file that reports how far it has been read."""
 
-    def __init__(self, file: BinaryIO, on_upload: UploadProgress) -> None:
-        self._file, self._on_upload = file, on_upload
-        self._total = os.fstat(file.fileno()).st_size
+    def __init__(self, file: BinaryIO, on_progress: UploadProgress) -> None:
+        self._file, self._on_progress = file, on_progress
+        self._total_bytes = os.fstat(file.fileno()).st_size
 
     def read(self, size: int = -1) -> bytes:
         block = self._file.read(size)
-        self._on_upload(self._file.tell(), self._total)
+        self._on_progress(self._file.tell(), self._total_bytes)
         return block
 
     def fileno(self) -> int:

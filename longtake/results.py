@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from longtake import rendering
+from longtake import exports
 from longtake.clock import clock
-from longtake.timed import TimedResult, timed_results
+from longtake.times import Citation, FoundTime, TimedResult
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,26 @@ class Plan:
     notices: tuple[str, ...] = ()
 
     def _repr_markdown_(self) -> str:
-        return rendering.plan_markdown(self)
+        rows = [
+            (exports.spans([(chunk.start_time, chunk.end_time)]), f"{chunk.num_frames} of {chunk.width}x{chunk.height}")
+            for chunk in self.chunks
+        ]
+        return exports.document([exports.table("chunk", "frames", rows), *exports.quoted(self.notices)])
+
+
+@dataclass(frozen=True)
+class VideoMetadata:
+    """The frames of a chunk, under the names of Qwen's `fetch_video(return_video_metadata=True)`."""
+
+    fps: float
+    """Average of the video."""
+    frames_indices: tuple[int, ...]
+    """Numbers of the sampled frames, counted from the video's first."""
+    total_num_frames: int
+    """Frames of the video."""
+    video_backend: str
+    frame_times: tuple[float, ...]
+    """Seconds; a frame that is already on the screen when the chunk starts has the chunk's start."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +94,16 @@ class ChunkResult:
     degraded: bool = False
     decoder: str | None = None
     decode_reused: bool = False
+    answer_reused: bool = False
+    """Whether the answer comes from another stored analysis that asked the same about this chunk."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
     finish_reason: str | None = None
-    video_metadata: dict[str, Any] | None = field(default=None, repr=False)
+    video_metadata: VideoMetadata | None = field(default=None, repr=False)
+    """`None` unless the request sets `include_video_metadata`."""
+    times: tuple[FoundTime, ...] = ()
+    """Every time in `response`, in its order; empty from a server that does not say."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +119,9 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Citation:
-    """A time that the answer gives."""
-
-    text: str
-    """As it stands in the answer."""
-    time: float
-    supported: bool
-    """Whether a chunk's answer gives that time too."""
-    chunk_index: int | None
+class PromptTokensDetails:
+    cached_tokens: int
+    """Prompt tokens that the engine still had from earlier requests."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,23 @@ class Usage:
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensDetails = PromptTokensDetails(0)
+
+
+@dataclass(frozen=True)
+class LikelyToken:
+    """A token and its log probability."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WrittenToken(LikelyToken):
+    """A token of the answer, and the likeliest tokens in its place."""
+
+    top_logprobs: tuple[LikelyToken, ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,15 +171,26 @@ class Answer:
     notice: str | None
     """What one must know about this model."""
     finish_reason: str = "stop"
-    """Of the answer: `length` where `max_tokens` cut it off."""
+    """`stop`, or `length` if `max_tokens` cut the answer off."""
     citations: tuple[Citation, ...] = ()
     """Every time in the answer, in its order."""
+    logprobs: tuple[WrittenToken, ...] | None = field(default=None, repr=False)
+    """One for each token of the answer, with the option `logprobs`."""
+    merge_seconds: float = 0.0
+    """From the last chunk's answer to the merged one."""
+    timed_results: tuple[TimedResult, ...] = ()
+    """The answer by its times: each piece from its own time to the next one's. If the answer gives no time, or the
+    server does not say which part describes what, one result per answered chunk."""
     raw: dict[str, Any] = field(default_factory=dict)
     """The server's JSON."""
 
+    def __post_init__(self) -> None:
+        if not self.timed_results:
+            object.__setattr__(self, "timed_results", _by_chunks(self.chunk_results))
+
     @property
     def text(self) -> str:
-        """The merged answer; the chunks' answers, each under its time, where there is none."""
+        """The merged answer or, without one, the chunks' answers, each under its time."""
         if self.aggregated_response is not None:
             return self.aggregated_response
         return "\n\n".join(
@@ -158,23 +204,39 @@ class Answer:
         """Times in the answer that no chunk's answer gives."""
         return tuple(citation for citation in self.citations if not citation.supported)
 
-    @property
-    def timed_results(self) -> tuple[TimedResult, ...]:
-        """The answer by its times: each piece from its own time to the next one's; chunk by chunk where it has none."""
-        return timed_results(self)
+    def to_markdown(self, title: str = "Answer", *, level: int = 3) -> str:
+        """Render under a heading of that level, with times as [MM:SS] and what was not looked at."""
+        parts = [f"{'#' * level} {' '.join(title.split())}", self.cited_markdown()]
+        if self.unsupported:
+            parts.append(f"{exports.UNSUPPORTED} No chunk's answer supports the times marked so.")
+        if self.aggregation_error:
+            parts.append(f"**The answers were not merged:** {self.aggregation_error}")
+        parts += [
+            f"**Not answered:** {exports.spans([(chunk.start_time, chunk.end_time)])}: {chunk.error.message}"
+            for chunk in self.chunk_results
+            if chunk.error
+        ]
+        coverage = self.coverage
+        looked_at = (
+            f"{coverage.frames_used} frames, {coverage.effective_fps:g} a second; {self.total_successful_chunks} of "
+            f"{self.num_chunks} chunks; {self.total_processing_time:.1f} s; {self.model}"
+        )
+        return exports.document([*parts, f"*{looked_at}*", *exports.quoted([*coverage.notices, self.notice])])
 
-    def to_markdown(self, title: str = "Answer") -> str:
-        """With times as [MM:SS], and what was not looked at."""
-        return rendering.answer_markdown(self, title)
+    def cited_markdown(self) -> str:
+        """The text with its times as [MM:SS], as a list if each of its pieces begins with one."""
+        if self.aggregated_response is None:
+            return self.text
+        return exports.cited_markdown(self.aggregated_response, self.citations, self.timed_results)
 
     def to_srt(self) -> str:
-        return rendering.srt(self.timed_results)
+        return exports.srt(self.timed_results)
 
     def to_vtt(self) -> str:
-        return rendering.vtt(self.timed_results)
+        return exports.vtt(self.timed_results)
 
     def to_csv(self) -> str:
-        return rendering.csv_rows([({}, self.timed_results)])
+        return exports.csv_rows([({}, self.timed_results)])
 
     def __str__(self) -> str:
         return self.text
@@ -185,6 +247,13 @@ class Answer:
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+
+def _by_chunks(chunk_results: tuple[ChunkResult, ...]) -> tuple[TimedResult, ...]:
+    said = [(chunk, " ".join((chunk.response or "").split())) for chunk in chunk_results]
+    return tuple(
+        TimedResult(chunk.start_time, chunk.end_time, text, True, chunk.chunk_index) for chunk, text in said if text
+    )
 
 
 @dataclass(frozen=True)
@@ -215,7 +284,18 @@ class Estimate:
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def _repr_markdown_(self) -> str:
-        return rendering.estimate_markdown(self)
+        expected = self.expected_seconds
+        rows = [
+            ("chunks", f"{self.num_chunks} of {self.plan.chunk_duration:g} s"),
+            ("frames", f"{self.num_frames}, {self.effective_fps:g} a second"),
+            ("vision tokens", f"{self.visual_tokens:,}"),
+            ("prompt tokens", f"at most {self.prompt_tokens:,}"),
+            ("decoded frames", f"{self.frame_bytes / 1e6:,.1f} MB"),
+            ("expected", f"{expected:.1f} s" if expected is not None else "not known"),
+            ("not covered", exports.spans(self.uncovered) or "nothing"),
+        ]
+        notes = exports.quoted([self.expected.basis, *self.notices])
+        return exports.document([exports.table("plan", "", rows), *notes])
 
 
 @dataclass(frozen=True)
@@ -226,6 +306,9 @@ class File:
     bytes: int
     created_at: int
     filename: str
+    purpose: str = "vision"
+    expires_at: int | None = None
+    """Unix time in seconds; `None` if the upload does not expire."""
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -241,7 +324,7 @@ Status = Literal["queued", "running", "completed", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class AnalysisState:
-    """A durable analysis, as the server has it in its books."""
+    """A stored analysis, as the server knows it. Times are Unix time in seconds."""
 
     id: str
     status: Status
@@ -258,7 +341,7 @@ class AnalysisState:
     file_id: str | None = None
     plan: Plan | None = None
     chunk_results: tuple[ChunkResult, ...] = ()
-    """Of the chunks that are finished so far."""
+    """Results of the chunks that are finished so far."""
     result: Answer | None = None
     error: Failure | None = None
     metadata: dict[str, str] = field(default_factory=dict)
@@ -269,4 +352,10 @@ class AnalysisState:
         return self.status in ("completed", "failed", "cancelled")
 
     def _repr_markdown_(self) -> str:
-        return rendering.state_markdown(self)
+        head = f"**{self.status}** {self.video}: {self.prompt}"
+        if self.result:
+            return f"{head}\n\n{self.result.to_markdown()}"
+        if self.error:
+            return exports.document([head, self.error.message])
+        done, total = self.progress.chunks_done, self.progress.num_chunks
+        return exports.document([head, f"{done} of {'?' if total is None else total} chunks"])

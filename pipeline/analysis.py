@@ -12,6 +12,7 @@ from pipeline.types import (
     Citation,
     Coverage,
     Prompt,
+    TimedResult,
     TokenSampling,
     TokenUsage,
     Trail,
@@ -162,6 +163,8 @@ class AnalysisDone:
     total_seconds: float
     citations: tuple[Citation, ...] = ()
     """Every time that the answer gives."""
+    timed_results: tuple[TimedResult, ...] = ()
+    """The answer by its times; by chunks if it gives none."""
 
     @property
     def num_answered(self) -> int:

@@ -4,6 +4,7 @@ LongtakeError
 ├── InvalidRequest              a parameter is wrong, or two of them contradict each other
 │   ├── UnknownModel            the named model is not the one being served
 │   ├── AnalysisNotFound        there is no stored analysis with this id, or no longer
+│   ├── AnalysisNotCompleted    the stored analysis has no answer: it has not ended, or failed, or was cancelled
 │   └── IdempotencyConflict     an Idempotency-Key was already used for another request
 ├── SourceError                 the bytes of the video are not available
 │   ├── SourceNotFound          no such file, object, upload or host
@@ -63,6 +64,10 @@ class UnknownModel(InvalidRequest):
 
 
 class AnalysisNotFound(InvalidRequest):
+    pass
+
+
+class AnalysisNotCompleted(InvalidRequest):
     pass
 
 

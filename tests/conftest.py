@@ -5,6 +5,7 @@ Nothing here starts Ray or needs the network, unless a test asks for the running
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -42,6 +43,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     has_workers = "PYTEST_XDIST_WORKER" in os.environ
     order = (OWN_SERVERS, GRAPH, "") if has_workers else (OWN_SERVERS, "", GRAPH)
     items.sort(key=lambda item: order.index(_start(item)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what imports and collection leave behind: it would look at millions of objects."""
+    gc.freeze()
 
 
 def _start(item: pytest.Item) -> str:

@@ -17,6 +17,7 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.InvalidRequest: 400,
     errors.UnknownModel: 404,
     errors.AnalysisNotFound: 404,
+    errors.AnalysisNotCompleted: 409,
     errors.IdempotencyConflict: 422,
     errors.SourceError: 424,
     errors.SourceNotFound: 404,

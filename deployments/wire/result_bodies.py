@@ -1,14 +1,15 @@
 """An analysis over HTTP."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from deployments.model_choice import ModelChoice
+from deployments.wire.schema import Schema
+from deployments.wire.time_bodies import CitationBody, FoundTimeBody, TimedResultBody
 from pipeline.analysis import AnalysisDone
 from pipeline.answers.coverage import frames_looked_at
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
-    Citation,
     Coverage,
     DecodeReport,
     TokenLogprob,
@@ -17,10 +18,6 @@ from pipeline.types import (
     VideoInfo,
     WrittenToken,
 )
-
-
-class Schema(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class VideoInfoBody(Schema):
@@ -81,6 +78,8 @@ class ChunkResultBody(Schema):
     end_time: float
     success: bool
     response: str | None
+    times: list[FoundTimeBody] = Field(default_factory=list)
+    """Every time in response, in its order; empty in an analysis that was stored before this field existed."""
     processing_time: float
     """Seconds from the chunk's turn to its answer, retries included."""
     decode_seconds: float
@@ -118,6 +117,7 @@ class ChunkResultBody(Schema):
             end_time=round(answer.stop_seconds, 3),
             success=generation is not None,
             response=generation.text if generation else None,
+            times=FoundTimeBody.in_text(generation.text) if generation else [],
             processing_time=round(answer.processing_seconds, 3),
             decode_seconds=round(decode.decode_seconds, 3) if decode else 0.0,
             inference_seconds=round(generation.inference_seconds, 3) if generation else 0.0,
@@ -245,28 +245,6 @@ class WrittenTokenBody(LikelyTokenBody):
         return cls(**LikelyTokenBody.of(token.written).model_dump(), top_logprobs=likeliest)
 
 
-class CitationBody(Schema):
-    """A time that the answer gives."""
-
-    text: str
-    """As it stands in the answer, which is left as the model wrote it."""
-    time: float
-    """Seconds from the first frame."""
-    supported: bool
-    """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
-    chunk_index: int | None
-    """That chunk."""
-
-    @classmethod
-    def of(cls, citation: Citation) -> "CitationBody":
-        return cls(
-            text=citation.text,
-            time=round(citation.seconds, 3),
-            supported=citation.is_supported,
-            chunk_index=citation.chunk_index,
-        )
-
-
 class AnalysisBody(Schema):
     success: bool
     """Whether at least one chunk was answered; `partial` says whether all were."""
@@ -277,6 +255,10 @@ class AnalysisBody(Schema):
     aggregated_response: str | None
     citations: list[CitationBody]
     """Every time in aggregated_response, in its order."""
+    timed_results: list[TimedResultBody] = Field(default_factory=list)
+    """The pieces of aggregated_response by their times, in order of time: from a piece's own time to the next one's, or
+    to the end of its range. If aggregated_response gives no time, one result per answered chunk. Empty in an analysis
+    that was stored before this field existed."""
     aggregation_error: str | None
     finish_reason: str
     """Why aggregated_response ends: `stop`, or `length` if `max_tokens` cut it off."""
@@ -314,6 +296,7 @@ class AnalysisBody(Schema):
             chunk_results=[ChunkResultBody.of(answer, described_plan) for answer in done.chunk_answers],
             aggregated_response=done.answer,
             citations=[CitationBody.of(citation) for citation in done.citations],
+            timed_results=[TimedResultBody.of(result) for result in done.timed_results],
             aggregation_error=done.answer_error,
             finish_reason=done.finish_reason,
             logprobs=written_tokens(done),

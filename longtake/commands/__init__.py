@@ -1,1 +1,1 @@
-"""The command's parts, on typer and rich."""
+"""Subcommands of `longtake`, on typer and rich."""

@@ -15,7 +15,7 @@ from longtake.commands.serve import serve
 
 app = typer.Typer(
     name="longtake",
-    help="Answers questions about videos of any length.",
+    help="Ask questions about videos of any length.",
     epilog="Start with: longtake doctor",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -28,15 +28,15 @@ app.command()(serve)
 app.command()(doctor)
 
 
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"longtake {version('longtake')}")
         raise typer.Exit
 
 
 @app.callback()
 def _root(
-    is_version_asked: Annotated[
+    is_version_given: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is shown on the terminal: progress on stderr, answers on stdout."""
+"""Terminal output: progress for stderr, answers and plans for stdout."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from rich.text import Text
 
 from longtake.clock import clock
 from longtake.events import ChunkEvent, DeltaEvent, PlanEvent, ProgressEvent, ServerEvent
-from longtake.rendering import UNSUPPORTED, cited_markdown, spans
+from longtake.exports import UNSUPPORTED, spans
 from longtake.results import Answer, Estimate, VideoInfo
 
 
 class Stages:
-    """A bar for each stage of one analysis: upload, plan, chunks, merge."""
+    """Progress bars for the stages of one analysis: upload, plan, chunks, merge."""
 
     def __init__(self, progress: Progress, *, uploads: bool, asks: bool) -> None:
-        """`uploads`: a file is sent first; `asks`: a question comes then."""
+        """`uploads`: whether a file is sent first; `asks`: whether an analysis follows the upload."""
         self._progress = progress
         self._asks = asks
         self._upload = self._added("upload", "") if uploads else None
@@ -33,19 +33,19 @@ class Stages:
         self._decode_seconds = self._inference_seconds = 0.0
         self._failed = self._characters = 0
 
-    def uploaded(self, sent: int, total: int) -> None:
+    def update_upload(self, sent: int, total: int) -> None:
         if self._upload is None:
             return
-        told = f"{sent / 1e6:.1f} of {total / 1e6:.1f} MB"
-        self._progress.update(self._upload, total=total, completed=sent, told=told)
+        detail = f"{sent / 1e6:.1f} of {total / 1e6:.1f} MB"
+        self._progress.update(self._upload, total=total, completed=sent, detail=detail)
         if sent == total and self._asks and self._plan is None:
             self._plan = self._added("plan", "reading the video")
 
-    def happened(self, event: ServerEvent) -> None:
+    def update(self, event: ServerEvent) -> None:
         match event:
             case PlanEvent(plan=plan):
                 if self._plan is not None:
-                    self._progress.update(self._plan, total=1, completed=1, told=_video_told(plan.video_info))
+                    self._progress.update(self._plan, total=1, completed=1, detail=_video_text(plan.video_info))
                 self._chunks = self._added("chunks", f"0 of {plan.num_chunks}", plan.num_chunks)
             case ChunkEvent(chunk=chunk):
                 self._decode_seconds += chunk.decode_seconds
@@ -54,50 +54,50 @@ class Stages:
             case ProgressEvent(is_merging=True):
                 self._merge = self._added("merge", "")
             case ProgressEvent() if self._chunks is not None:
-                self._progress.update(self._chunks, completed=event.chunks_done, told=self._chunks_told(event))
+                self._progress.update(self._chunks, completed=event.chunks_done, detail=self._chunks_text(event))
             case DeltaEvent(text=text):
                 self._characters += len(text)
                 if self._merge is not None:
-                    self._progress.update(self._merge, told=f"{self._characters} characters")
+                    self._progress.update(self._merge, detail=f"{self._characters} characters")
 
-    def ended(self) -> None:
+    def finish(self) -> None:
         if self._merge is not None:
             self._progress.update(self._merge, total=1, completed=1)
 
-    def _added(self, stage: str, told: str, total: int | None = None) -> TaskID:
-        return self._progress.add_task(stage, total=total, told=told)
+    def _added(self, stage: str, detail: str, total: int | None = None) -> TaskID:
+        return self._progress.add_task(stage, total=total, detail=detail)
 
-    def _chunks_told(self, event: ProgressEvent) -> str:
-        told = (
+    def _chunks_text(self, event: ProgressEvent) -> str:
+        text = (
             f"{event.chunks_done} of {event.num_chunks}, {self._decode_seconds:.1f} s of decoding, "
             f"{self._inference_seconds:.1f} s of inference"
         )
-        return f"{told}, [red]{self._failed} failed[/]" if self._failed else told
+        return f"{text}, [red]{self._failed} failed[/]" if self._failed else text
 
 
 @contextmanager
 def stages(
     console: Console, heading: str, *, is_shown: bool, uploads: bool = False, asks: bool = True
 ) -> Iterator[Stages]:
-    """Bars under a heading, while the block runs."""
+    """Show progress bars under a heading while the block runs."""
     columns = (
         TextColumn("  "),
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description:<7}"),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[told]}", style="dim"),
+        TextColumn("{task.fields[detail]}", style="dim"),
     )
     if is_shown:
         console.print(Text(heading, style="bold"))
     with Progress(*columns, console=console, disable=not is_shown) as progress:
         shown = Stages(progress, uploads=uploads, asks=asks)
         yield shown
-        shown.ended()
+        shown.finish()
 
 
 def answer_shown(answer: Answer, heading: str, *, with_notice: bool) -> RenderableType:
-    """The answer with its times, and below it what was looked at; what is said of the model only where it is asked."""
+    """The answer with its times, then its coverage and, `with_notice`, what to know about the model."""
     coverage, video = answer.coverage, answer.video_info
     below = [
         Text(
@@ -118,7 +118,7 @@ def answer_shown(answer: Answer, heading: str, *, with_notice: bool) -> Renderab
     below += [Text(f"Note: {notice}", style="dim") for notice in coverage.notices]
     if answer.notice and with_notice:
         below.append(Text(f"Note: {answer.notice}", style="dim"))
-    shown = Markdown(cited_markdown(answer) or "*No answer.*")
+    shown = Markdown(answer.cited_markdown() or "*No answer.*")
     return Group(Panel(shown, title=Text(heading), title_align="left"), Padding(Group(*below), (0, 2, 1, 2)))
 
 
@@ -127,7 +127,7 @@ def estimate_shown(estimate: Estimate, heading: str, *, with_chunks: bool) -> Re
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim")
     rows = [
-        ("video", _video_told(estimate.plan.video_info)),
+        ("video", _video_text(estimate.plan.video_info)),
         ("chunks", f"{estimate.num_chunks} of up to {estimate.plan.chunk_duration:g} s"),
         ("frames looked at", f"{estimate.num_frames:,}, {estimate.effective_fps:g} per second"),
         ("vision tokens", f"{estimate.visual_tokens:,}"),
@@ -161,7 +161,7 @@ def _chunks_shown(estimate: Estimate) -> Table:
     return table
 
 
-def _video_told(video: VideoInfo) -> str:
+def _video_text(video: VideoInfo) -> str:
     return f"{video.width}x{video.height} {video.codec}, {clock(video.duration)}, {video.total_frames:,} frames"
 
 

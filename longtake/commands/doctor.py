@@ -22,13 +22,14 @@ MARKS = {Verdict.OK: ("✓", "green"), Verdict.MISSING: ("✗", "red"), Verdict.
 
 def doctor(
     server: arguments.Server = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One object, for scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")] = False,
 ) -> None:
-    """Say what Longtake needs, what of it this machine has, and how to get the rest.
+    """Check what Longtake needs on this machine, and show how to install what is missing.
 
-    With --server only what the command needs to ask that server. Exit status: 0 all is there; 1 something is missing.
+    With --server, check only what the command needs to use that server. Exit status: 0 nothing is missing; 1 something
+    is.
     """
-    groups: list[tuple[str, Callable[[], Iterable[Finding]]]] = [("To ask a server", checks.client_findings)]
+    groups: list[tuple[str, Callable[[], Iterable[Finding]]]] = [("To use a server", checks.client_findings)]
     if server is None:
         groups.append(("To serve on this machine", checks.server_findings))
     else:
@@ -46,7 +47,7 @@ def doctor(
     elif missing:
         console.print(f"\nMissing: {', '.join(finding.what for finding in missing)}.", style="red", highlight=False)
     else:
-        console.print("\nAll that is needed is there.", style="green")
+        console.print("\nNothing is missing.", style="green")
     raise typer.Exit(ExitCode.FAILED if missing else ExitCode.ANSWERED)
 
 

@@ -1,4 +1,4 @@
-"""What the command's exit status says."""
+"""Exit statuses of the command."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from longtake.errors import ServerError, ServerUnreachable
 
 class ExitCode(IntEnum):
     ANSWERED = 0
-    """All that was asked."""
+    """Every question was answered."""
     FAILED = 1
-    """Nothing was answered; of `doctor`: something that is needed is missing."""
+    """No question was answered; for `doctor`, something is missing."""
     USAGE = 2
-    """An argument is wrong, or a file is not there."""
+    """An argument is wrong, or a file does not exist."""
     PARTIAL = 3
-    """Some of it was answered: a chunk, the merge or one of several videos failed."""
+    """Some was answered: a chunk, the merge or one of several videos failed."""
     NO_SERVER = 4
-    """None answers, or none could be started."""
+    """No server answers, or none could be started."""
     INTERRUPTED = 130
-    """By Ctrl-C."""
+    """Ctrl-C."""
 
 
 EXPLAINED = (
-    "Exit status: 0 all was answered; 1 nothing was; 2 an argument is wrong; 3 a chunk, the merge or one of several "
-    "videos failed; 4 there is no server; 130 interrupted."
+    "Exit status: 0 every question was answered; 1 none was; 2 an argument is wrong; 3 a chunk, the merge or one of "
+    "several videos failed; 4 no server; 130 interrupted."
 )
 
 

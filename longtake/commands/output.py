@@ -1,4 +1,4 @@
-"""Answers in the format that was asked for, on stdout or in files."""
+"""Render outcomes in a format, for stdout or files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longtake.errors import ServerError
-from longtake.rendering import csv_rows, srt, vtt
+from longtake.exports import csv_rows, srt, vtt
 from longtake.results import Answer
 
 
@@ -32,12 +32,12 @@ SUFFIXES = {
     ".csv": Format.CSV,
 }
 OF_ONE_ANSWER = (Format.SRT, Format.VTT)
-"""What can hold one answer alone."""
+"""Formats that hold a single answer."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question about a video, and what came of it."""
+class Outcome:
+    """A question about a video, and its answer or its failure."""
 
     video: str
     prompt: str
@@ -46,21 +46,24 @@ class Asked:
 
 
 def format_of(given: Format | None, output: Path | None) -> Format:
-    """As given, or by the file's name, or text."""
+    """The format given, else that of the file's suffix, else text."""
     return given or (SUFFIXES.get(output.suffix.lower()) if output else None) or Format.TEXT
 
 
-def rendered(results: Sequence[Asked], kind: Format) -> str:
-    """All results as one text. SRT and WebVTT hold one answer, the first."""
-    answered = [(asked, asked.answer) for asked in results if asked.answer]
+def rendered(outcomes: Sequence[Outcome], kind: Format) -> str:
+    """All outcomes as one text; SRT and WebVTT hold only the first answer."""
+    answered = [(outcome, outcome.answer) for outcome in outcomes if outcome.answer]
     match kind:
         case Format.JSON:
-            return json.dumps({"analyses": [_json(asked) for asked in results]}, ensure_ascii=False, indent=2) + "\n"
+            return (
+                json.dumps({"analyses": [_json(outcome) for outcome in outcomes]}, ensure_ascii=False, indent=2) + "\n"
+            )
         case Format.MARKDOWN:
-            return "\n".join(_markdown(asked) for asked in results)
+            return "\n".join(_markdown(outcome) for outcome in outcomes)
         case Format.CSV:
             return csv_rows(
-                ({"video": asked.video, "prompt": asked.prompt}, answer.timed_results) for asked, answer in answered
+                ({"video": outcome.video, "prompt": outcome.prompt}, answer.timed_results)
+                for outcome, answer in answered
             )
         case Format.SRT:
             return "".join(srt(answer.timed_results) for _, answer in answered[:1])
@@ -70,22 +73,22 @@ def rendered(results: Sequence[Asked], kind: Format) -> str:
             return "".join(f"{answer.text}\n" for _, answer in answered)
 
 
-def written(results: Sequence[Asked], kind: Format, output: Path) -> list[Path]:
-    """Files that `results` were written to: one, or one for each where `output` is a folder."""
+def write(outcomes: Sequence[Outcome], kind: Format, output: Path) -> list[Path]:
+    """Write `outcomes` to the file `output`, or to one file each in the folder `output`; returns the files."""
     if not output.is_dir():
-        output.write_text(rendered(results, kind))
+        output.write_text(rendered(outcomes, kind))
         return [output]
     files: list[Path] = []
     suffix = next(suffix for suffix, other in SUFFIXES.items() if other == kind)
-    for asked in results:
-        file = _unused(output, Path(asked.video).stem, suffix, files)
-        file.write_text(rendered([asked], kind))
+    for outcome in outcomes:
+        file = _unused(output, Path(outcome.video).stem, suffix, files)
+        file.write_text(rendered([outcome], kind))
         files.append(file)
     return files
 
 
 def _unused(folder: Path, stem: str, suffix: str, taken: Sequence[Path]) -> Path:
-    """`stem`, or `stem-2` and so on for a further question about the same video."""
+    """`stem`, or `stem-2` and so on for further questions about the same video."""
     number, file = 1, folder / f"{stem}{suffix}"
     while file in taken:
         number += 1
@@ -93,18 +96,18 @@ def _unused(folder: Path, stem: str, suffix: str, taken: Sequence[Path]) -> Path
     return file
 
 
-def _json(asked: Asked) -> dict[str, Any]:
-    error = asked.error and {"type": asked.error.type, "message": str(asked.error), "param": asked.error.param}
+def _json(outcome: Outcome) -> dict[str, Any]:
+    error = outcome.error and {"type": outcome.error.type, "message": str(outcome.error), "param": outcome.error.param}
     return {
-        "video": asked.video,
-        "prompt": asked.prompt,
-        "answer": asked.answer and asked.answer.raw,
+        "video": outcome.video,
+        "prompt": outcome.prompt,
+        "answer": outcome.answer and outcome.answer.raw,
         "error": error,
     }
 
 
-def _markdown(asked: Asked) -> str:
-    head = f"## {Path(asked.video).name}\n\n"
-    if asked.answer is None:
-        return f"{head}### {asked.prompt}\n\n**Failed:** {asked.error}\n"
-    return head + asked.answer.to_markdown(asked.prompt)
+def _markdown(outcome: Outcome) -> str:
+    head = f"## {Path(outcome.video).name}\n\n"
+    if outcome.answer is None:
+        return f"{head}### {outcome.prompt}\n\n**Failed:** {outcome.error}\n"
+    return head + outcome.answer.to_markdown(outcome.prompt)

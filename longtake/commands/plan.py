@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from longtake.commands import arguments
-from longtake.commands.arguments import OUTPUT, check_videos, fail, options_of
+from longtake.commands.arguments import OUTPUT, check_videos, failure, options_of
 from longtake.commands.display import estimate_shown
 from longtake.commands.exit_codes import ExitCode, exit_code_of
 from longtake.commands.sessions import NoServer, connected
@@ -20,7 +20,8 @@ from longtake.errors import ServerError
 def plan(
     videos: arguments.Videos,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", "-p", help="Its length counts, a little.", show_default=False)
+        str | None,
+        typer.Option("--prompt", "-p", help="The prompt; its length adds a little to the cost.", show_default=False),
     ] = None,
     server: arguments.Server = None,
     model: arguments.Model = None,
@@ -34,12 +35,12 @@ def plan(
     max_tokens: arguments.MaxTokens = None,
     more: arguments.More = None,
     chunks: Annotated[bool, typer.Option("--chunks", help="List every chunk.", rich_help_panel=OUTPUT)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As the server gives it.", rich_help_panel=OUTPUT)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the server's JSON.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
-    """Say what an analysis would look at and cost, without running it.
+    """Show what an analysis would look at and cost, without running it.
 
-    The time that it should take goes by what the server has measured since it started: one that was just started for
-    this command has measured nothing.
+    The expected time comes from what the server has measured since it started, so a server started for this command
+    cannot give one.
     """
     check_videos(videos)
     options = options_of(
@@ -65,9 +66,9 @@ def plan(
                 if not as_json:
                     Console().print(estimate_shown(estimate, Path(video).name, with_chunks=chunks))
     except NoServer as error:
-        raise fail(str(error), ExitCode.NO_SERVER) from None
+        raise failure(str(error), ExitCode.NO_SERVER) from None
     except ServerError as error:
-        raise fail(str(error), exit_code_of(error)) from None
+        raise failure(str(error), exit_code_of(error)) from None
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     if as_json:

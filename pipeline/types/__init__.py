@@ -13,7 +13,7 @@ Frames per second have four names, in all of `pipeline/`:
 A fifth, `sample_fps`, describes no plan: it is the rate at which a client took the images of a frame list.
 """
 
-from pipeline.types.answers import ChunkAnswer, ChunkFailure, ChunkText, Citation, Coverage, Note
+from pipeline.types.answers import ChunkAnswer, ChunkFailure, ChunkText, Citation, Coverage, Note, TimedResult
 from pipeline.types.frames import DecodedFrames, DecodeReport, PreparedChunk, VideoSegment
 from pipeline.types.plans import Chunk, ChunkPlan, PacketRun
 from pipeline.types.requests import (
@@ -62,6 +62,7 @@ __all__ = [
     "S3Video",
     "StoredVideo",
     "TextDelta",
+    "TimedResult",
     "TokenBudget",
     "TokenLogprob",
     "TokenSampling",

@@ -68,13 +68,34 @@ class Note:
 
 @dataclass(frozen=True)
 class Citation:
-    """A time that the answer gives."""
+    """A time that the answer gives, at `[start, stop)` of its text, counted in Unicode code points."""
 
     text: str
-    """As it stands in the answer."""
+    """As written in the answer."""
     seconds: float
+    start: int
+    stop: int
     chunk_index: int | None
-    """The chunk whose answer supports it; None where none does."""
+    """The chunk whose answer supports it; `None` if none does."""
+
+    @property
+    def is_supported(self) -> bool:
+        return self.chunk_index is not None
+
+
+@dataclass(frozen=True)
+class TimedResult:
+    """A piece of the answer, and the part of the video that it describes."""
+
+    start_seconds: float
+    stop_seconds: float
+    text: str
+    """The piece without the times that mark it."""
+    chunk_index: int | None
+    """The chunk whose answer supports `start_seconds`; `None` if none does."""
+    place: tuple[int, int] | None
+    """`[start, stop)` in the answer, in Unicode code points; `None` for a chunk's answer, used if the answer gives no
+    time."""
 
     @property
     def is_supported(self) -> bool:

@@ -21,6 +21,7 @@ from pipeline.analysis import (
     Progress,
 )
 from pipeline.answers.coverage import measure_coverage
+from pipeline.answers.timed_results import timed_results
 from pipeline.planning.scheduling import run_windowed
 from pipeline.store import AnalysisStore, AsyncAnalysisStore
 from pipeline.types import (
@@ -81,13 +82,14 @@ class FakeOrchestrator:
             yield Progress(len(answers), len(answers), merging=True)
             error = self.merge_error()
             texts = [answer.text.generation.text for answer in answers if answer.text]
+            whole = None if error else "".join(texts)
             for text in [] if error else texts:
                 await asyncio.sleep(0)
                 yield AnswerDelta(text)
             yield AnalysisDone(
                 plan=self.plan,
                 chunk_answers=tuple(answers),
-                answer=None if error else "".join(texts),
+                answer=whole,
                 answer_error=error,
                 finish_reason="stop",
                 tokens=None,
@@ -96,6 +98,7 @@ class FakeOrchestrator:
                 merge_levels=1,
                 merge_seconds=0.5,
                 total_seconds=1.0,
+                timed_results=timed_results(whole, (), answers, duration_seconds=VIDEO.duration_seconds),
             )
         finally:
             self.under_way -= 1

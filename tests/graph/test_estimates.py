@@ -33,9 +33,15 @@ def test_times_in_the_answer_hold(client: httpx.Client) -> None:
     assert len(answer["citations"]) > 5
     results = answer["chunk_results"]
     for citation in answer["citations"]:
-        assert citation["text"] in answer["aggregated_response"]
+        assert citation["text"] == answer["aggregated_response"][citation["start"] : citation["stop"]]
         assert citation["supported"] == (citation["chunk_index"] is not None)
         if citation["supported"]:
             chunk = results[citation["chunk_index"]]
             assert chunk["start_time"] - 1 <= citation["time"] <= chunk["end_time"] + 1
+    starts = [result["start_time"] for result in answer["timed_results"]]
+    assert starts == sorted(starts) and set(starts) <= {citation["time"] for citation in answer["citations"]}
+    assert len(starts) > 5
+    for result in results:
+        assert all(result["response"][time["start"] : time["stop"]] == time["text"] for time in result["times"])
+    assert sum(len(result["times"]) for result in results) > 5
     assert sum(citation["supported"] for citation in answer["citations"]) >= 0.9 * len(answer["citations"])

@@ -54,7 +54,7 @@ def test_plain_sentences_pass(sentence: str, tmp_path: Path) -> None:
     assert found(tmp_path, sentence) == []
 
 
-@pytest.mark.parametrize("docstring", ["Of each chunk.", "By key.", "Where it lies."])
+@pytest.mark.parametrize("docstring", ["Of each chunk.", "By key.", "With its times."])
 def test_docstrings_are_no_fragments(docstring: str, tmp_path: Path) -> None:
     tree = checkout(tmp_path, pipeline__runs_py=f'RUNS = 1\n"""{docstring}"""\n')
     (problem,) = voice_problems(tree, ["pipeline"])

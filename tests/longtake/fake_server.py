@@ -1,4 +1,4 @@
-"""Servers for the client's tests: any application on a real port, and one that plays durable analyses."""
+"""Servers for the client's tests: any application on a real port, and one that plays a stored analysis."""
 
 from __future__ import annotations
 
@@ -11,11 +11,26 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from deployments.serving.embedded_server import free_port
+from longtake import ChunkEvent, DeltaEvent, PlanEvent, ProgressEvent
+from tests.longtake.bodies import ANALYSIS
 
+URL = "https://example.com/cat.mp4"
+PROMPT = "What happens?"
 ID = "analysis-" + "0" * 32
+
+KINDS = [PlanEvent, ChunkEvent, ProgressEvent, ChunkEvent, ProgressEvent, ProgressEvent, DeltaEvent, DeltaEvent]
+"""Of the events before the answer in `tests/deployments/api/fakes.py`."""
+EVENTS: list[tuple[str, dict[str, Any]]] = [
+    ("progress", {"stage": "chunks", "chunks_done": 1, "num_chunks": 2}),
+    ("progress", {"stage": "chunks", "chunks_done": 2, "num_chunks": 2}),
+    ("delta", {"text": "A cat "}),
+    ("thumbnail", {"of": "a later version"}),
+    ("answer", ANALYSIS),
+]
+"""Of a stored analysis."""
 
 
 @contextmanager
@@ -35,21 +50,23 @@ def served(app: FastAPI) -> Iterator[str]:
 
 
 class FakeAnalyses:
-    """Plays one durable analysis by the events it is given, and breaks each stream off after some of them."""
+    """Plays one stored analysis, and breaks each stream after some events."""
 
     def __init__(self, events: list[tuple[str, dict[str, Any]]], answer: dict[str, Any] | None) -> None:
         self.events, self.answer = events, answer
         self.status = "running"
-        self.events_a_stream = 2
+        self.events_per_stream = 2
         """After so many the connection breaks."""
-        self.asked: list[dict[str, Any]] = []
-        """What was sent with each request."""
+        self.submitted: list[dict[str, Any]] = []
+        """Fields of each request, with `wait` and the idempotency key."""
         self.pages: list[dict[str, str]] = []
+        """Parameters of each request for a page."""
         self.app = FastAPI()
         self.app.add_api_route("/v1/analyses", self.submit, methods=["POST"])
         self.app.add_api_route("/v1/analyses", self.list, methods=["GET"])
         self.app.add_api_route("/v1/analyses/{analysis_id}", self.get, methods=["GET"])
         self.app.add_api_route("/v1/analyses/{analysis_id}", self.delete, methods=["DELETE"])
+        self.app.add_api_route("/v1/analyses/{analysis_id}/export", self.export, methods=["GET"])
         self.app.add_api_route("/v1/analyses/{analysis_id}/events", self.follow, methods=["GET"])
 
     def state(self, number: int = 0) -> dict[str, Any]:
@@ -59,7 +76,7 @@ class FakeAnalyses:
             "status": self.status,
             "created_at": 1_700_000_000,
             "model": "longtake-demo",
-            "prompt": "What happens?",
+            "prompt": PROMPT,
             "video": "cat.mp4",
             "progress": {"chunks_done": 1, "num_chunks": 2, "merging": False},
             "result": self.answer if self.status == "completed" else None,
@@ -68,7 +85,7 @@ class FakeAnalyses:
         }
 
     async def submit(self, request: Request) -> JSONResponse:
-        self.asked.append(
+        self.submitted.append(
             {
                 "wait": request.query_params.get("wait"),
                 "key": request.headers.get("idempotency-key"),
@@ -93,14 +110,21 @@ class FakeAnalyses:
             return self.state()
         return {"id": analysis_id, "object": "analysis", "deleted": True}
 
+    async def export(self, analysis_id: str, format: str) -> Response:
+        if self.status != "completed":
+            error = {"type": "analysis_not_completed", "message": f"The analysis is {self.status}.", "param": None}
+            return JSONResponse({"error": error}, 409)
+        return Response(f"{format} – of a cat\n", media_type="text/plain; charset=utf-8")
+
     async def follow(self, request: Request) -> StreamingResponse:
         after = int(request.headers.get("last-event-id", "0"))
 
         async def lines() -> AsyncIterator[str]:
             yield ": keep-alive\n\n"
-            for number, (name, data) in list(enumerate(self.events, 1))[after:][: self.events_a_stream]:
+            for number, (name, data) in list(enumerate(self.events, 1))[after:][: self.events_per_stream]:
                 yield f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
-            if after + self.events_a_stream < len(self.events):
+                yield ": keep-alive\n\n"
+            if after + self.events_per_stream < len(self.events):
                 raise ConnectionError("the connection breaks, in the middle of a chunk of HTTP's")
 
         return StreamingResponse(lines(), media_type="text/event-stream")

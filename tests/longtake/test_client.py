@@ -1,21 +1,17 @@
-"""The client against the server's own routes, and against one that plays durable analyses."""
+"""The blocking client against the server's own routes, and against one that plays stored analyses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-import longtake.async_client
-import longtake.client
 from longtake import (
     AnalysisCancelled,
     Answer,
     AnswerEvent,
-    AsyncLongtake,
     CancelledEvent,
     ChunkEvent,
     DeltaEvent,
@@ -27,26 +23,13 @@ from longtake import (
     ServerPath,
     ServerUnreachable,
 )
-from longtake.client import submitted_id
 from longtake.requests import SERVER_VARIABLE
 from pipeline import errors
-from pipeline.types import HttpUrl, HttpVideo, LocalVideo, StoredVideo
-from tests.deployments.api.fakes import WHOLE, FakeOrchestrator
-from tests.deployments.api.result_bodies import ANALYSIS
-from tests.longtake.fake_server import ID, FakeAnalyses, served
-
-URL = "https://example.com/cat.mp4"
-PROMPT = "What happens?"
-KINDS = [PlanEvent, ChunkEvent, ProgressEvent, ChunkEvent, ProgressEvent, ProgressEvent, DeltaEvent, DeltaEvent]
-
-
-@pytest.fixture
-def film(tmp_path: Path) -> Path:
-    """A file that only a fake server takes for a video."""
-    file = tmp_path / "cat.mp4"
-    file.write_bytes(b"\0\0\0\x18ftypisom" + b"\0" * 200_000)
-    return file
-
+from pipeline.analysis import PlanReady
+from pipeline.types import HttpUrl, HttpVideo, LocalVideo, StoredVideo, TokenLogprob, WrittenToken
+from tests.deployments.api.fakes import PLAN, WHOLE, FakeOrchestrator, done
+from tests.longtake.bodies import ANALYSIS
+from tests.longtake.fake_server import EVENTS, ID, KINDS, PROMPT, URL, FakeAnalyses, served
 
 # --- Answers ----------------------------------------------------------------------------------------------------------
 
@@ -64,7 +47,7 @@ def test_answer(server: str) -> None:
     assert [citation.supported for citation in answer.citations] == [True, False]
     assert [citation.text for citation in answer.unsupported] == ["1.2"]
     assert answer.partial and answer.usage.total_tokens == 170
-    assert {name: answer.raw[name] for name in ANALYSIS} == ANALYSIS
+    assert answer.raw == ANALYSIS
     assert repr(answer) == "<Answer 'A cat sits all day.', 1 of 2 chunks>"
     assert str(answer) == answer.text
 
@@ -94,13 +77,13 @@ def test_every_way_to_name_a_video(server: str, orchestrator: FakeOrchestrator, 
     assert all(isinstance(source, StoredVideo) for source in sources[3:])
 
 
-def test_an_upload_is_whole_and_told_while_it_goes(server: str, orchestrator: FakeOrchestrator, film: Path) -> None:
-    told: list[tuple[int, int]] = []
+def test_an_upload_arrives_whole_and_reports_progress(server: str, orchestrator: FakeOrchestrator, film: Path) -> None:
+    progress: list[tuple[int, int]] = []
     with Longtake(server) as client:
-        client.analyze(film, PROMPT, on_upload=lambda sent, total: told.append((sent, total)))
+        client.analyze(film, PROMPT, on_upload=lambda sent, total: progress.append((sent, total)))
     assert orchestrator.uploaded == [film.read_bytes()]
-    assert [sent for sent, _ in told] == sorted(sent for sent, _ in told)
-    assert len(told) > 2 and told[-1] == (film.stat().st_size, film.stat().st_size)
+    assert [sent for sent, _ in progress] == sorted(sent for sent, _ in progress)
+    assert len(progress) > 2 and progress[-1] == (film.stat().st_size, film.stat().st_size)
 
 
 def test_stream(server: str) -> None:
@@ -131,13 +114,13 @@ def test_estimate(server: str) -> None:
     assert "| chunks | 2 of 60 s |" in estimate._repr_markdown_()
 
 
-def test_a_refusal_names_the_field(server: str) -> None:
+def test_an_error_names_the_field(server: str) -> None:
     with Longtake(server) as client, pytest.raises(ServerError, match="chunk_duration") as caught:
         client.analyze(URL, PROMPT, chunk_duration=0)
     assert (caught.value.status, caught.value.type, caught.value.param) == (400, "invalid_request", "chunk_duration")
 
 
-def test_an_analysis_that_fails_in_the_middle(server: str, orchestrator: FakeOrchestrator) -> None:
+def test_an_analysis_that_fails_after_its_plan(server: str, orchestrator: FakeOrchestrator) -> None:
     orchestrator.events = (*WHOLE[:2], errors.ReplicaLost("A replica was lost."))
     seen: list[ServerEvent] = []
     with Longtake(server) as client, pytest.raises(ServerError, match="A replica was lost") as caught:
@@ -145,28 +128,28 @@ def test_an_analysis_that_fails_in_the_middle(server: str, orchestrator: FakeOrc
     assert ([event.name for event in seen], caught.value.type) == (["plan", "chunk"], "replica_lost")
 
 
-def test_nobody_there(closed_port: int) -> None:
+def test_an_unreachable_server(closed_port: int) -> None:
     with Longtake(f"http://127.0.0.1:{closed_port}") as client:
         for call in (lambda: client.analyze(URL, PROMPT), lambda: list(client.stream(URL, PROMPT))):
             with pytest.raises(ServerUnreachable, match=f"http://127.0.0.1:{closed_port}.*longtake serve"):
                 call()
 
 
-def test_something_else_is_there() -> None:
+def test_a_server_that_is_not_longtake() -> None:
     with (
         served(FastAPI()) as url,
         Longtake(url) as client,
-        pytest.raises(ServerError, match="404, and not as Longtake"),
+        pytest.raises(ServerError, match="404, but not like a Longtake"),
     ):
         client.analyze(URL, PROMPT)
 
 
-def test_no_such_file(server: str) -> None:
-    with Longtake(server) as client, pytest.raises(ServerError, match=r"nowhere\.mp4 cannot be read"):
+def test_a_missing_file(server: str) -> None:
+    with Longtake(server) as client, pytest.raises(ServerError, match=r"Cannot read nowhere\.mp4"):
         client.analyze("nowhere.mp4", PROMPT)
 
 
-def test_where_the_server_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_servers_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SERVER_VARIABLE, raising=False)
     assert Longtake().base_url == "http://127.0.0.1:8000"
     monkeypatch.setenv(SERVER_VARIABLE, "http://example.com:1/")
@@ -183,7 +166,7 @@ def test_models_and_readiness(server: str, orchestrator: FakeOrchestrator) -> No
             client.check_ready()
 
 
-def test_a_stream_that_is_left_is_cancelled(server: str, orchestrator: FakeOrchestrator) -> None:
+def test_leaving_a_stream_cancels_it(server: str, orchestrator: FakeOrchestrator) -> None:
     with Longtake(server) as client:
         for event in client.stream(URL, PROMPT):
             assert isinstance(event, PlanEvent)
@@ -191,82 +174,59 @@ def test_a_stream_that_is_left_is_cancelled(server: str, orchestrator: FakeOrche
         assert client.check_ready()  # the connection is free again
 
 
-# --- asyncio ----------------------------------------------------------------------------------------------------------
+def test_files_page_by_page(server: str, film: Path) -> None:
+    with Longtake(server) as client:
+        uploads = [client.files.upload(film, purpose=purpose) for purpose in ("vision", "user_data", "vision")]
+        assert {file.id for file in client.files.list(page_size=1)} == {upload.id for upload in uploads}
+        assert [file.id for file in client.files.list(purpose="user_data")] == [uploads[1].id]
+        assert uploads[1].purpose == "user_data" and uploads[1].expires_at is None
 
 
-async def test_all_of_it_in_asyncio(server: str, film: Path) -> None:
-    async with AsyncLongtake(server) as client:
-        answer = await client.analyze(film, PROMPT, seed=42)
-        assert answer.text == "A cat sits all day."
-        events = [event async for event in client.stream(URL, PROMPT)]
-        assert [type(event) for event in events] == [*KINDS, AnswerEvent]
-        heard: list[ServerEvent] = []
-        assert (await client.analyze(URL, PROMPT, on_event=heard.append)).text == answer.text
-        assert len(heard) == len(events)
-        assert (await client.estimate(URL)).num_chunks == 2
-        upload = await client.files.upload(film)
-        assert (await client.files.get(upload.id)).bytes == upload.bytes
-        await client.files.delete(upload.id)
-        assert await client.models() == ("longtake-demo", "sports")
-        assert await client.check_ready() == "longtake-demo"
-        with pytest.raises(ServerError) as caught:
-            await client.analyze(URL, " ")
-        assert caught.value.param == "prompt"
+def test_an_upload_expires(server: str, film: Path) -> None:
+    with Longtake(server) as client:
+        upload = client.files.upload(film, expires_after_seconds=60)
+    assert upload.expires_at is not None
+    assert 58 <= upload.expires_at - upload.created_at <= 62
 
 
-async def test_nobody_there_in_asyncio(closed_port: int) -> None:
-    async with AsyncLongtake(f"http://127.0.0.1:{closed_port}") as client:
-        with pytest.raises(ServerUnreachable):
-            await client.analyze(URL, PROMPT)
-        with pytest.raises(ServerUnreachable):
-            [event async for event in client.stream(URL, PROMPT)]
+def test_logprobs(server: str, orchestrator: FakeOrchestrator) -> None:
+    written = WrittenToken(TokenLogprob("A", -0.5), (TokenLogprob("A", -0.5), TokenLogprob("The", -1.5)))
+    orchestrator.events = (PlanReady(PLAN), replace(done(), tokens=(written,)))
+    with Longtake(server) as client:
+        answer = client.analyze(URL, PROMPT, logprobs=True, top_logprobs=2)
+    assert orchestrator.jobs[0].token_sampling.num_logprobs == 2
+    assert answer.logprobs is not None
+    (token,) = answer.logprobs
+    assert (token.token, token.logprob, token.bytes) == ("A", -0.5, (65,))
+    assert [(likely.token, likely.logprob) for likely in token.top_logprobs] == [("A", -0.5), ("The", -1.5)]
 
 
-# --- Durable analyses -------------------------------------------------------------------------------------------------
+def test_video_metadata(server: str) -> None:
+    with Longtake(server) as client:
+        answer = client.analyze(URL, PROMPT, include_video_metadata=True)
+    metadata = answer.chunk_results[0].video_metadata
+    assert metadata is not None
+    assert (metadata.frames_indices, metadata.frame_times) == ((0, 2, 3), (0.0, 2.0, 3.0))
+    assert (answer.merge_seconds, answer.chunk_results[0].answer_reused) == (0.5, False)
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None between attempts."""
-    for module in ("longtake.client", "longtake.async_client"):
-        monkeypatch.setattr(f"{module}.RECONNECT_PAUSES_SECONDS", (0.0, 0.0))
+# --- Stored analyses --------------------------------------------------------------------------------------------------
 
 
-ANSWER: dict[str, Any] = ANALYSIS | {"notice": None}
-EVENTS: list[tuple[str, dict[str, Any]]] = [
-    ("progress", {"stage": "chunks", "chunks_done": 1, "num_chunks": 2}),
-    ("progress", {"stage": "chunks", "chunks_done": 2, "num_chunks": 2}),
-    ("delta", {"text": "A cat "}),
-    ("thumbnail", {"of": "a later version"}),
-    ("answer", ANSWER),
-]
-
-
-@pytest.fixture
-def analyses(pauses: None) -> FakeAnalyses:
-    return FakeAnalyses(EVENTS, ANSWER)
-
-
-@pytest.fixture
-def durable(analyses: FakeAnalyses) -> Iterator[str]:
-    with served(analyses.app) as url:
-        yield url
-
-
-def test_submit(durable: str, analyses: FakeAnalyses) -> None:
-    with Longtake(durable) as client:
+def test_submit(stored: str, analyses: FakeAnalyses) -> None:
+    with Longtake(stored) as client:
         analysis = client.submit(URL, PROMPT, idempotency_key="once", fps=1, metadata={"of": "a test"})
         state = analysis.status()
-    asked = {"prompt": PROMPT, "video_url": URL, "fps": 1, "metadata": {"of": "a test"}}
-    assert analyses.asked == [{"wait": "false", "key": "once", **asked}]
+    fields = {"prompt": PROMPT, "video_url": URL, "fps": 1, "metadata": {"of": "a test"}}
+    assert analyses.submitted == [{"wait": "false", "key": "once", **fields}]
     assert analysis.id == state.id == ID
     assert (state.status, state.is_finished, state.progress.chunks_done, state.result) == ("running", False, 1, None)
     assert state.metadata == {"of": "a test"} and state.raw["in_a_later_version"] == []
     assert "1 of 2 chunks" in state._repr_markdown_()
 
 
-def test_a_broken_stream_is_gone_on_with(durable: str) -> None:
-    with Longtake(durable) as client:
+def test_a_broken_stream_resumes(stored: str) -> None:
+    with Longtake(stored) as client:
         events = list(client.analysis(ID).events())
         later = list(client.analysis(ID).events(after="4"))
     assert [(event.name, event.id) for event in events] == [
@@ -275,28 +235,28 @@ def test_a_broken_stream_is_gone_on_with(durable: str) -> None:
     assert [event.name for event in later] == ["answer"]
 
 
-def test_result(durable: str) -> None:
+def test_result(stored: str) -> None:
     seen: list[ServerEvent] = []
-    with Longtake(durable) as client:
+    with Longtake(stored) as client:
         answer = client.analysis(ID).result(on_event=seen.append)
     assert isinstance(answer, Answer) and answer.text == "A cat sits all day."
     assert len(seen) == len(EVENTS)
 
 
-def test_a_server_that_is_gone_is_given_up(durable: str, analyses: FakeAnalyses) -> None:
-    analyses.events_a_stream = 0
-    with Longtake(durable) as client, pytest.raises(ServerUnreachable):
+def test_resuming_ends_when_the_server_stays_away(stored: str, analyses: FakeAnalyses) -> None:
+    analyses.events_per_stream = 0
+    with Longtake(stored) as client, pytest.raises(ServerUnreachable):
         list(client.analysis(ID).events())
 
 
-def test_a_failure_is_raised(durable: str, analyses: FakeAnalyses) -> None:
+def test_a_failure_is_raised(stored: str, analyses: FakeAnalyses) -> None:
     analyses.events = [("error", {"error": {"type": "engine_died", "message": "It died.", "param": None}})]
-    with Longtake(durable) as client, pytest.raises(ServerError, match="It died"):
+    with Longtake(stored) as client, pytest.raises(ServerError, match="It died"):
         client.analysis(ID).result()
 
 
-def test_cancel(durable: str, analyses: FakeAnalyses) -> None:
-    with Longtake(durable) as client:
+def test_cancel(stored: str, analyses: FakeAnalyses) -> None:
+    with Longtake(stored) as client:
         analysis = client.analysis(ID)
         assert analysis.cancel().status == "cancelled"
         analyses.events = [("cancelled", {"id": ID})]
@@ -308,38 +268,30 @@ def test_cancel(durable: str, analyses: FakeAnalyses) -> None:
         analysis.delete()
 
 
-def test_all_of_them_page_by_page(durable: str, analyses: FakeAnalyses) -> None:
-    with Longtake(durable) as client:
+def test_export(stored: str, analyses: FakeAnalyses) -> None:
+    with Longtake(stored) as client:
+        with pytest.raises(ServerError, match="The analysis is running") as caught:
+            client.analysis(ID).export("srt")
+        assert (caught.value.status, caught.value.type) == (409, "analysis_not_completed")
+        analyses.status = "completed"
+        assert client.analysis(ID).export("srt") == "srt – of a cat\n"
+
+
+def test_delete_cancels_a_running_analysis(stored: str, analyses: FakeAnalyses) -> None:
+    with Longtake(stored) as client:
+        client.analysis(ID).delete()
+    assert analyses.status == "cancelled"
+
+
+def test_a_webhook_arrives(stored: str, analyses: FakeAnalyses) -> None:
+    with Longtake(stored) as client:
+        client.submit(URL, PROMPT, webhook={"url": "https://example.com/hook"})
+    assert analyses.submitted[0]["webhook"] == {"url": "https://example.com/hook"}
+
+
+def test_analyses_page_by_page(stored: str, analyses: FakeAnalyses) -> None:
+    with Longtake(stored) as client:
         states = list(client.analyses(status="running", page_size=2))
     assert [int(state.id.removeprefix("analysis-")) for state in states] == [1, 2, 3, 4, 5]
     assert analyses.pages[0] == {"limit": "2", "status": "running"}
     assert len(analyses.pages) == 3
-
-
-def test_a_server_without_them_says_so() -> None:
-    assert submitted_id({"object": "analysis", "id": ID}) == ID
-    with pytest.raises(ServerError, match="no durable analyses"):
-        submitted_id(ANALYSIS)
-
-
-async def test_durable_in_asyncio(durable: str, analyses: FakeAnalyses) -> None:
-    async with AsyncLongtake(durable) as client:
-        analysis = await client.submit(URL, PROMPT, idempotency_key="once")
-        assert analyses.asked[0]["key"] == "once"
-        assert [event.name async for event in analysis.events()] == [name for name, _ in EVENTS]
-        assert (await analysis.result()).text == "A cat sits all day."
-        assert [state.status async for state in client.analyses(page_size=2)] == ["running"] * 5
-        assert (await analysis.cancel()).status == "cancelled"
-        await analysis.delete()
-        analyses.events = [("cancelled", {"id": ID})]
-        with pytest.raises(AnalysisCancelled):
-            await analysis.result()
-
-
-def test_both_clients_offer_the_same() -> None:
-    def names(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")}
-
-    assert names(Longtake) == names(AsyncLongtake)
-    assert names(longtake.client.Files) == names(longtake.async_client.AsyncFiles)
-    assert names(longtake.client.Analysis) == names(longtake.async_client.AsyncAnalysis)

@@ -17,9 +17,12 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
+from pipeline.answers.citations import cited
 from pipeline.answers.coverage import measure_coverage, planned_coverage
 from pipeline.answers.rates import MeasuredRates, workload
+from pipeline.answers.timed_results import timed_results
 from pipeline.config import SourceSettings, VideoLimits
+from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from pipeline.types import (
     Chunk,
     ChunkAnswer,
@@ -112,6 +115,7 @@ class FakeOrchestrator:
         self, plan: ChunkPlan, answers: list[ChunkAnswer], said: str, chunk_seconds: float, merge_seconds: float
     ) -> AnalysisDone:
         usages = [answer.text.generation.usage for answer in answers if answer.text]
+        citations = cited(said, answers, step_seconds=TEMPORAL_PATCH / plan.planned_fps)
         return AnalysisDone(
             plan=plan,
             chunk_answers=tuple(answers),
@@ -124,4 +128,6 @@ class FakeOrchestrator:
             merge_levels=1,
             merge_seconds=merge_seconds,
             total_seconds=chunk_seconds + merge_seconds,
+            citations=citations,
+            timed_results=timed_results(said, citations, answers, duration_seconds=plan.video.duration_seconds),
         )

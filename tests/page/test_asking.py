@@ -63,6 +63,15 @@ def test_the_first_answers_show_while_others_are_awaited(
     photograph(page, "answered")
 
 
+def test_times_become_links_once_the_answer_is_complete(page: Page, film: Film, film_path: Path) -> None:
+    choose(page, film_path)
+    ask(page, PROMPT)
+    expect(page.locator(".answer[data-writing]")).to_contain_text(f"{film.scenes[0].colour} {film.scenes[0].shape}")
+    assert page.locator(".answer[data-writing] .time").count() == 0
+    wait_for_answers(page)
+    expect(page.locator(".answer .time")).to_have_count(len(film.scenes))
+
+
 def test_each_chunk_gets_its_picture(page: Page, film_path: Path) -> None:
     choose(page, film_path)
     expect(page.locator(".cell canvas[data-drawn]")).to_have_count(11, timeout=15_000)
@@ -179,13 +188,13 @@ def test_a_large_file_goes_in_pieces(page: Page, film_path: Path, tmp_path: Path
     assert page.locator(".cell").count() == 11
 
 
-@pytest.mark.parametrize("name", ["JSON", "Markdown", "SRT"])
+@pytest.mark.parametrize("name", ["JSON", "Markdown", "SRT", "VTT", "CSV"])
 def test_answers_can_be_taken_away(page: Page, film: Film, film_path: Path, name: str) -> None:
     choose(page, film_path)
     ask(page, PROMPT)
     wait_for_answers(page)
     with page.expect_download() as downloading:
-        page.get_by_role("button", name=name, exact=True).click()
+        page.get_by_role("link", name=name, exact=True).click()
     text = Path(downloading.value.path()).read_text()
     first, second = film.scenes[:2]
     match name:
@@ -198,3 +207,9 @@ def test_answers_can_be_taken_away(page: Page, film: Film, film_path: Path, name
             assert len(text.strip().split("\n\n")) == len(film.scenes)
             stop = f"00:00:{round(second.start_seconds, 1):06.3f}".replace(".", ",")
             assert text.startswith(f"1\n00:00:00,000 --> {stop}\n{first.colour} {first.shape}.\n")
+        case "VTT":
+            assert text.startswith("WEBVTT\n")
+            assert text.count(" --> ") == len(film.scenes)
+        case "CSV":
+            assert len(text.strip().splitlines()) == 1 + len(film.scenes)
+            assert f"{first.colour} {first.shape}" in text

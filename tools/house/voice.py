@@ -13,10 +13,10 @@ _PHRASES = (
     (r"\bwhoever\b", "name the person: 'clients that …'"),
     (r"\bwho (?:asks?|wants?|reads?|waits?|needs?|comes?|disconnects?)\b(?=[^?]*[.,;:]|$)", "name the person"),
     (r"\bwhat is (?:no|not)\b", "name it: 'anything else'"),
-    (r"\bby which\b", "say 'so that' or start a new sentence"),
+    (r"(?<!time )\bby which\b", "say 'so that' or start a new sentence"),
     # Passives of everyday verbs.
     (r"\b(?:is|are|was|were|be) (?:told|had|brought|heard|looked at)\b", "use a verb of the field: report, decode"),
-    (r"\bpass(?:ed|es)? (?:by|over)\b", "say 'skip' or 'ignore'"),
+    (r"\bpass(?:ed|es) (?:by|over)\b", "say 'skip' or 'ignore'"),
     (r"\b(?:given|gives?|giving) up\b", "say 'cancelled' or 'timed out'"),
     (r"\bnobody wants\b|\bno longer wanted\b", "say 'cancelled'"),
     (r"\bg(?:o|oes|one|oing) on (?:with|where|from)\b", "say 'continues' or 'resumes'"),
@@ -28,7 +28,7 @@ _PHRASES = (
     (r"\bfor ever\b", "say 'forever', or what ends it"),
     (r"\bin vain\b", "say what failed"),
     # Fragments as docstrings.
-    (r'^\s*"""(?:Of|By|Beside|Where|Whose|Who|As|With|To be)\b', "open a docstring with a noun or a verb"),
+    (r'^\s*"""(?:Of|By|Beside|Whose|Who|With|To be)\b', "open a docstring with a noun or a verb"),
 )
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), advice) for pattern, advice in _PHRASES)
 

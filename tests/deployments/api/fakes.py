@@ -18,8 +18,10 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
+from pipeline.answers.citations import cited
 from pipeline.answers.coverage import planned_coverage
 from pipeline.answers.rates import MeasuredRates, workload
+from pipeline.answers.timed_results import timed_results
 from pipeline.types import (
     Chunk,
     ChunkAnswer,
@@ -69,7 +71,10 @@ def done(
     plan: ChunkPlan = PLAN,
     chunk_answers: tuple[ChunkAnswer, ...] = (ANSWERED, FAILED),
     answer_error: str | None = None,
+    citations: tuple[Citation, ...] | None = None,
 ) -> AnalysisDone:
+    """An analysis that ended with that answer; its times are recognised by the server's own code, or given."""
+    found = cited(answer, chunk_answers, step_seconds=1.0)
     return AnalysisDone(
         plan=plan,
         chunk_answers=chunk_answers,
@@ -82,7 +87,8 @@ def done(
         merge_levels=1,
         merge_seconds=0.5004,
         total_seconds=6.0004,
-        citations=(Citation("[00:05]", 5.0, 0), Citation("1.2", 1.2004, None)),
+        citations=found if citations is None else citations,
+        timed_results=timed_results(answer, found, chunk_answers, duration_seconds=plan.video.duration_seconds),
     )
 
 
@@ -95,7 +101,7 @@ WHOLE: tuple[AnalysisEvent, ...] = (
     Progress(2, 2, merging=True),
     AnswerDelta("A cat sits "),
     AnswerDelta("all day."),
-    done(),
+    done(citations=(Citation("[00:05]", 5.0, 0, 7, 0), Citation("1.2", 1.2004, 8, 11, None))),
 )
 """What the Orchestrator says of two chunks, one of which failed."""
 

@@ -16,6 +16,7 @@ CHUNK_RESULT = {
     "end_time": 60.0,
     "success": True,
     "response": "A cat sits.",
+    "times": [],
     "processing_time": 5.0,
     "decode_seconds": 1.5,
     "inference_seconds": 2.5,
@@ -47,6 +48,7 @@ FAILED_RESULT = {
     "end_time": 118.0,
     "success": False,
     "response": None,
+    "times": [],
     "processing_time": 3.0,
     "decode_seconds": 0.0,
     "inference_seconds": 0.0,
@@ -73,8 +75,19 @@ ANALYSIS = {
     "chunk_results": [CHUNK_RESULT, FAILED_RESULT],
     "aggregated_response": "A cat sits all day.",
     "citations": [
-        {"text": "[00:05]", "time": 5.0, "supported": True, "chunk_index": 0},
-        {"text": "1.2", "time": 1.2, "supported": False, "chunk_index": None},
+        {"text": "[00:05]", "time": 5.0, "start": 0, "stop": 7, "supported": True, "chunk_index": 0},
+        {"text": "1.2", "time": 1.2, "start": 8, "stop": 11, "supported": False, "chunk_index": None},
+    ],
+    "timed_results": [
+        {
+            "start_time": 0.0,
+            "end_time": 60.0,
+            "text": "A cat sits.",
+            "supported": True,
+            "chunk_index": 0,
+            "start": None,
+            "stop": None,
+        }
     ],
     "aggregation_error": None,
     "finish_reason": "stop",

@@ -48,7 +48,7 @@ def test_a_video_in_blocks_is_refused(tmp_path: Path) -> None:
 
 def test_a_playlist_under_a_videos_name_is_refused(broken_files: BrokenFiles) -> None:
     """By its path FFmpeg would follow it."""
-    with pytest.raises(DecodeFailed, match="decord is given"):
+    with pytest.raises(DecodeFailed, match="decord reads only MP4 and Matroska"):
         DecordDecoder(broken_files.playlist())
 
 

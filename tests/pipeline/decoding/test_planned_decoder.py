@@ -78,7 +78,7 @@ def test_a_chunk_without_runs_is_refused(clips: ClipFolder) -> None:
 def test_packets_other_than_the_planned_ones_end_the_plan(change: dict[str, int], clips: ClipFolder) -> None:
     chunk = planned(clips.path("h264")).chunks[0]
     (run, *rest) = chunk.packet_runs
-    with pytest.raises(DecodeFailed, match="are not those that were planned by"):
+    with pytest.raises(DecodeFailed, match="are not those of the plan"):
         frames_of(clips.path("h264"), replace(chunk, packet_runs=(replace(run, **change), *rest)))
 
 

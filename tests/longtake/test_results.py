@@ -1,0 +1,112 @@
+"""What the server says, as dataclasses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from longtake import Answer, Plan
+from longtake.parsing import parsed
+from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT
+from tests.longtake.answers import answer_json, answer_of
+
+
+def timed(answer: Answer) -> list[tuple[float, float, str]]:
+    return [(result.start_time, result.end_time, result.text) for result in answer.timed_results]
+
+
+@pytest.mark.parametrize(
+    ("text", "results"),
+    [
+        (
+            "0.2 white star. 6.3 magenta circle. 12.4 red star.",
+            [(0.2, 6.3, "white star."), (6.3, 12.4, "magenta circle."), (12.4, 118.0, "red star.")],
+        ),
+        (
+            "Here is what happens: [00:05] A cat sits. It sleeps. [01:00] It leaves.",
+            [(5, 60, "Here is what happens: A cat sits. It sleeps."), (60, 118, "It leaves.")],
+        ),
+        (
+            "A cat sits [00:05]. It leaves [01:00].",
+            [(5, 60, "A cat sits."), (60, 118, "It leaves.")],
+        ),
+        (
+            "- [00:05 - 00:10] A cat sits.\n- [01:00]: It leaves.",
+            [(5, 10, "A cat sits."), (60, 118, "It leaves.")],
+        ),
+        ("**[00:05]** A cat.\n**[00:05]** A dog.", [(5, 118, "A cat."), (5, 118, "A dog.")]),
+        (
+            "At [00:05] a cat sits, and at [00:09] it leaves.",
+            [(5, 118, "At [00:05] a cat sits, and at [00:09] it leaves.")],
+        ),
+        ("[00:05] A cat sits, [00:09] it leaves.", [(5, 9, "A cat sits,"), (9, 118, "it leaves.")]),
+        ("A cat [00:05 - 00:10] sits.", [(5, 10, "A cat sits.")]),
+        ("From [00:05] to [00:10] a cat sits.", [(5, 10, "From [00:05] to [00:10] a cat sits.")]),
+        ("[00:09] Later. [00:05] Before.", [(5, 9, "Before."), (9, 118, "Later.")]),
+        ("<3.0 seconds> A cat. At 7.5 s, a dog.", [(3.0, 7.5, "A cat."), (7.5, 118.0, "At 7.5 s, a dog.")]),
+    ],
+)
+def test_an_answer_by_its_times(text: str, results: list[tuple[float, float, str]]) -> None:
+    assert timed(answer_of(text)) == results
+
+
+def test_an_answer_comes_back_by_its_times_from_the_server() -> None:
+    answer = answer_of("🎬 [00:05] A cat. 66.3 s: a dog.", unsupported=("66.3",))
+    text = answer.aggregated_response or ""
+    assert [text[citation.start : citation.stop] for citation in answer.citations] == ["[00:05]", "66.3"]
+    assert [text[result.start : result.stop] for result in answer.timed_results] == [
+        "🎬 [00:05] A cat. ",
+        "66.3 s: a dog.",
+    ]
+    assert [(result.supported, result.chunk_index) for result in answer.timed_results] == [(True, 0), (False, None)]
+
+
+def test_what_has_no_times_is_timed_by_its_chunks() -> None:
+    for text in ("A cat sits all day.", None):
+        assert timed(answer_of(text)) == [(0.0, 60.0, "A cat sits.")]
+
+
+def test_an_older_server_does_not_say_where_times_stand() -> None:
+    """Its chunks stand for the answer's pieces, and no time is guessed."""
+    body = answer_json("[00:05] A cat sits. [01:00] It leaves.")
+    del body["timed_results"]
+    body["citations"] = [without(citation, "start", "stop") for citation in body["citations"]]
+    body["chunk_results"] = [without(chunk, "times") for chunk in body["chunk_results"]]
+    answer = parsed(Answer, body)
+    assert timed(answer) == [(0.0, 60.0, "A cat sits.")]
+    assert [(citation.start, citation.stop) for citation in answer.citations] == [(None, None)] * 2
+    assert answer.cited_markdown() == "[00:05] A cat sits. [01:00] It leaves."
+    assert answer.chunk_results[0].times == ()
+
+
+def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in names}
+
+
+def test_the_times_of_a_chunk() -> None:
+    times = [{"text": "0:05", "time": 5.0, "start": 3, "stop": 7}]
+    answer = answer_of("x", chunk_results=[CHUNK_RESULT | {"response": "At 0:05 a cat.", "times": times}])
+    (time,) = answer.chunk_results[0].times
+    assert (time.text, time.time, time.start, time.stop) == ("0:05", 5.0, 3, 7)
+
+
+def test_a_title_is_one_line_at_its_level() -> None:
+    assert answer_of("x").to_markdown("What\nhappens?", level=1).startswith("# What happens?\n\nx\n\n")
+
+
+def test_without_a_merge_the_chunks_stand_for_themselves() -> None:
+    answer = answer_of(None, aggregation_error="No room.")
+    assert answer.text == "[00:00 - 01:00]\nA cat sits."
+    assert "**The answers were not merged:** No room." in answer.to_markdown()
+
+
+def test_a_plan_in_a_notebook() -> None:
+    chunk = {"chunk_index": 0, "start_time": 0, "end_time": 60, "num_frames": 120, "width": 96, "height": 64}
+    plan = {"video_info": ANALYSIS["video_info"], "num_chunks": 1, "chunk_duration": 60, "chunks": [chunk]}
+    assert "| 00:00 – 01:00 | 120 of 96x64 |" in parsed(Plan, plan)._repr_markdown_()
+
+
+def test_of_a_newer_server_what_is_unknown_is_kept_raw() -> None:
+    answer = answer_of("x", chunk_results=[CHUNK_RESULT | {"new": 1}], newer={"a": 1})
+    assert answer.raw["newer"] == {"a": 1} and answer.raw["chunk_results"][0]["new"] == 1
