@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -13,6 +14,7 @@ from tests.deployments.api.native_requests import ASKED
 
 ROUTE = "/v1/analyses"
 STORED = ROUTE + "?wait=false"
+MODELS = ("longtake-demo", "sports")
 
 
 def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
@@ -24,7 +26,13 @@ def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
 
 
 def claimed_by(store: AnalysisStore) -> ClaimedAnalysis:
-    claimed = store.leases.claim(["longtake-demo", "sports"])
+    claimed = store.leases.claim(MODELS)
+    assert claimed
+    return claimed
+
+
+def claimed_from(service: Service) -> ClaimedAnalysis:
+    claimed = asyncio.run(service.analysis_store.leases.claim(MODELS))
     assert claimed
     return claimed
 
