@@ -64,6 +64,8 @@ class PlannedDecoder:
                     if packet.pts in planned or not is_disposable:
                         yield from self._codec.decode(packet)
                 yield from self._codec.decode(None)
+        except DecodeFailed:
+            raise
         except VideoError as error:
             raise DecodeFailed("a packet of the plan is damaged") from error
         finally:

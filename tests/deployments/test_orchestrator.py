@@ -42,6 +42,7 @@ class Stages:
         self.chunk_error: Exception | None = None
         self.merge_error: Exception | None = None
         self.sampling_error: Exception | None = None
+        self.merged_text = "All day."
 
     def orchestrator(self, folder: Path, **settings: Any) -> Orchestrator:
         engine = FakeHandle(
@@ -90,8 +91,8 @@ class Stages:
     async def merge(self, *_: Any) -> Any:
         if self.merge_error:
             raise self.merge_error
-        yield TextDelta("All day.")
-        yield Merged(Generation("All day.", "stop", TokenUsage(50, 5), 0.1), TokenUsage(60, 6), 2)
+        yield TextDelta(self.merged_text)
+        yield Merged(Generation(self.merged_text, "stop", TokenUsage(50, 5), 0.1), TokenUsage(60, 6), 2)
 
 
 def job(**options: Any) -> AnalysisJob:
@@ -131,6 +132,20 @@ async def test_a_failed_merge_keeps_the_chunks(tmp_path: Path) -> None:
     stages.merge_error = EngineFailed("No room.")
     done = (await events_of(stages.orchestrator(tmp_path), job()))[-1]
     assert (done.answer, done.answer_error, done.num_answered) == (None, "No room.", 2)
+
+
+async def test_the_answer_comes_with_its_times(tmp_path: Path) -> None:
+    stages = Stages()
+    stages.merged_text = "[00:05] A cat sits. [01:00] It leaves."
+    done = (await events_of(stages.orchestrator(tmp_path), job()))[-1]
+    assert [(citation.seconds, citation.start, citation.stop) for citation in done.citations] == [
+        (5, 0, 7),
+        (60, 20, 27),
+    ]
+    assert [(result.start_seconds, result.stop_seconds, result.text) for result in done.timed_results] == [
+        (5, 60, "A cat sits."),
+        (60, PLAN.video.duration_seconds, "It leaves."),
+    ]
 
 
 async def test_failed_chunks_are_not_merged(tmp_path: Path) -> None:

@@ -4,37 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from deployments.wire import event_stream as module
 from deployments.wire.event_stream import event, event_stream
-
-SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "asgi": {"version": "3.0", "spec_version": "2.3"}}
-
-
-class Listener:
-    """A client at the other end of ASGI."""
-
-    def __init__(self) -> None:
-        self.headers: dict[str, str] = {}
-        self.body = b""
-        self.left = asyncio.Event()
-
-    async def receive(self) -> dict[str, Any]:
-        await self.left.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
-        self.body += message.get("body", b"")
-
-    async def has(self, text: bytes) -> None:
-        async with asyncio.timeout(5):
-            while text not in self.body:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+from tests.deployments.listeners import SCOPE, Listener
 
 
 @pytest.mark.parametrize(
@@ -78,7 +53,7 @@ async def test_a_silent_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) ->
     await listener.has(b": keep-alive\n\n: keep-alive\n\n")
     is_answered.set()
     await asyncio.wait_for(stream, 5)
-    assert listener.body.endswith(b": keep-alive\n\ndata: late\n\n")
+    assert b": keep-alive\n\ndata: late\n\n" in listener.body
 
 
 async def test_a_client_that_disconnects_ends_the_events() -> None:
