@@ -1,7 +1,5 @@
 """Ingress: the HTTP server."""
 
-import threading
-import time
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -27,15 +25,12 @@ from deployments.api.page import add_page
 from deployments.api.request_spans import RequestSpans
 from deployments.api.service import Service
 from deployments.config import AppSettings
-from deployments.logs import logger
 from deployments.model_choice import ModelChoice
 from deployments.orchestrator_client import OrchestratorHandle
 from deployments.serving.body_flow import PacedBodies, warn_if_unpaced
 from deployments.wire.errors import add_error_handlers
 from pipeline.sources import open_resumable_uploads, open_upload_store
-from pipeline.store import open_store
-
-SWEEP_SECONDS = 600.0
+from pipeline.store import AsyncAnalysisStore, open_store
 
 
 def build_http_app() -> FastAPI:
@@ -67,7 +62,7 @@ class Ingress:
         self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
     ) -> None:
         warn_if_unpaced()
-        store = open_store(settings.store)
+        store = AsyncAnalysisStore(open_store(settings.store))
         self.service = Service(
             settings=settings,
             model=choice,
@@ -78,16 +73,3 @@ class Ingress:
             feeds=EventFeeds(store),
             wake_runner=runner.wake.remote,
         )
-        threading.Thread(target=_sweep_for_ever, args=(self.service,), name="sweep", daemon=True).start()
-
-
-def _sweep_for_ever(service: Service) -> None:
-    """Deletes expired uploads. Each replica does: what another one has deleted already is not there any more."""
-    while True:
-        try:
-            swept = service.uploads.sweep() + service.resumable_uploads.sweep()
-            if swept:
-                logger.info("%d uploads had expired or were given up, and are deleted", swept)
-        except Exception:
-            logger.exception("expired uploads could not be deleted")
-        time.sleep(SWEEP_SECONDS)

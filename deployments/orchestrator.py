@@ -37,7 +37,7 @@ from pipeline.config import StoreSettings
 from pipeline.errors import EngineBusy, LongtakeError
 from pipeline.planning.scheduling import run_windowed
 from pipeline.planning.visual_tokens import TEMPORAL_PATCH
-from pipeline.store import open_store
+from pipeline.store import AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
 
 IN_FLIGHT_SHARE, KEPT_SHARE = 0.3, 0.15
@@ -100,7 +100,7 @@ class Orchestrator:
         self._engine = vision_language_model
         self._aggregator = aggregator.options(stream=True)
         self._settings = settings
-        self._kept_answers = KeptAnswers(open_store(store_settings), choice)
+        self._kept_answers = KeptAnswers(AsyncAnalysisStore(open_store(store_settings)), choice)
         self._num_analyses = 0
         self._rates = MeasuredRates()
         self._monitor = AnalysisMonitor()

@@ -27,11 +27,12 @@ _PRIORITIES_PER_SECOND = 1000
 
 
 @dataclass(frozen=True)
-class StoredRun:
-    """The run of a stored analysis. Its chunk answers are kept as long as it holds the analysis's lease."""
+class Lease:
+    """A runner's right to run a stored analysis, which no other runner holds at the same time."""
 
     analysis_id: str
-    lease: str
+    token: str
+    """New for every lease."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class AnalysisJob:
     cache_salt: str | None = None
     """Cached frames and tokens are shared only with requests of the same salt."""
     trail: Trail = NO_TRAIL
-    run: StoredRun | None = None
-    """None if the analysis is not stored."""
+    lease: Lease | None = None
+    """The lease under which a stored analysis runs; `None` for requests that are not stored."""
 
     def turn(self, chunk_index: int = 0) -> Turn:
         """The engine's turn for a chunk, or for a merge.
@@ -131,7 +132,7 @@ class ChunkDone:
 @dataclass(frozen=True)
 class Progress:
     chunks_done: int
-    chunks_total: int
+    num_chunks: int
     merging: bool = False
 
 

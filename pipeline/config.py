@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+WEEK_SECONDS = 7 * 24 * 3600.0
+
 
 class Settings(BaseModel):
     """Base of every settings class: rejects unknown keys, and is immutable."""
@@ -74,7 +76,7 @@ class StoreSettings(Settings):
     """A PostgreSQL database, `postgresql://user:password@host/name`. `None` uses SQLite, in a file below `data_dir`."""
     data_dir: Path = Path("~/.local/share/longtake")
     """A folder on a local disk. Several nodes need PostgreSQL instead."""
-    keep_results_seconds: float = Field(default=7 * 24 * 3600, gt=0)
+    keep_results_seconds: float = Field(default=WEEK_SECONDS, gt=0)
     """How long a finished analysis and its chunk answers are kept. An analysis that no runner picks up in this time
     fails."""
     lease_seconds: float = Field(default=15.0, ge=1)
@@ -90,6 +92,14 @@ class StoreSettings(Settings):
     """Signs webhooks: `whsec_` and 24 to 64 bytes in base64. Without it, requests with a webhook are rejected."""
     webhook_attempts: int = Field(default=8, ge=1)
     """Deliveries to try, after pauses that grow from 5 s to 10 hours."""
+
+    @property
+    def keep_request_uploads_seconds(self) -> float:
+        """After which an upload that came with a request expires, in case the server died before it deleted it.
+
+        At least a week: an analysis may still run when the results of shorter ones are deleted.
+        """
+        return max(self.keep_results_seconds, WEEK_SECONDS)
 
     @field_validator("url")
     @classmethod

@@ -1,19 +1,20 @@
-"""Events of stored analyses to any number of listeners: what all of them ask for is read from the store once."""
+"""Events of stored analyses for any number of listeners, read from the store once for all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 from deployments.wire.event_stream import event
+from deployments.wire.stored_events import EVENT_NAMES, event_data
 from pipeline.errors import StoreFailed
-from pipeline.store import LAST_EVENTS, AnalysisStore, StoredEvent
+from pipeline.store import AsyncAnalysisStore, StoredEvent
 
 POLL_SECONDS = 0.2
 BATCH = 500
 
 
 class _Feed:
-    """What is known of one analysis, from its first event on, as it goes over the wire."""
+    """One analysis's events from the first on, rendered for the wire."""
 
     def __init__(self) -> None:
         self.events: list[tuple[int, bytes]] = []
@@ -21,12 +22,18 @@ class _Feed:
         self.num_listeners = 0
         self.changed = asyncio.Event()
 
-    def add(self, stored: list[StoredEvent]) -> None:
-        self.events += [(found.number, event(found.body, found.name, number=found.number)) for found in stored]
-        self.is_over = self.is_over or any(found.name in LAST_EVENTS for found in stored)
-        self.tell()
+    def add(self, new: Sequence[StoredEvent]) -> None:
+        self.events += [
+            (stored.number, event(event_data(stored), EVENT_NAMES[stored.kind], number=stored.number)) for stored in new
+        ]
+        self.is_over = self.is_over or any(stored.kind.is_last for stored in new)
+        self._wake_listeners()
 
-    def tell(self) -> None:
+    def end(self) -> None:
+        self.is_over = True
+        self._wake_listeners()
+
+    def _wake_listeners(self) -> None:
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -36,15 +43,15 @@ class _Feed:
 
 
 class EventFeeds:
-    """One per Ingress replica, with one poller for all analyses that anybody listens to."""
+    """One per Ingress replica, with one task that polls for all analyses with listeners."""
 
-    def __init__(self, store: AnalysisStore) -> None:
-        self._store = store
+    def __init__(self, store: AsyncAnalysisStore) -> None:
+        self._analyses = store.analyses
         self._feeds: dict[str, _Feed] = {}
         self._poller: asyncio.Task[None] | None = None
 
     async def listen(self, analysis_id: str, after: int) -> AsyncIterator[bytes]:
-        """The events after that number, as they come, up to the last one, or until the analysis is gone."""
+        """Yield the events numbered above `after`, up to the last one or until the analysis is deleted."""
         feed = self._feeds.setdefault(analysis_id, _Feed())
         feed.num_listeners += 1
         if self._poller is None or self._poller.done():
@@ -68,24 +75,21 @@ class EventFeeds:
 
     async def _poll(self) -> None:
         while self._feeds:
-            with suppress(StoreFailed):  # listeners wait for it to come back; requests are told
-                await self._read_news()
+            with suppress(StoreFailed):  # listeners wait until the store responds again; requests fail with it
+                await self._read_new_events()
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _read_news(self) -> None:
+    async def _read_new_events(self) -> None:
         feeds = {analysis_id: feed for analysis_id, feed in self._feeds.items() if not feed.is_over}
         if not feeds:
             return
-        last_numbers = await asyncio.to_thread(self._store.analyses.last_events, list(feeds))
+        last_numbers = await self._analyses.last_events(list(feeds))
         for analysis_id, feed in feeds.items():
             if analysis_id not in last_numbers:
-                feed.is_over = True
-                feed.tell()
+                feed.end()
                 continue
             while feed.last_number < last_numbers[analysis_id]:
-                found = await asyncio.to_thread(
-                    self._store.analyses.events, analysis_id, after=feed.last_number, limit=BATCH
-                )
-                if not found:
+                new = await self._analyses.events(analysis_id, after=feed.last_number, limit=BATCH)
+                if not new:
                     break
-                feed.add(list(found))
+                feed.add(new)

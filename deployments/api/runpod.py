@@ -22,7 +22,7 @@ from deployments.wire.errors import error_body, error_response
 from deployments.wire.request_bodies import read_json
 from deployments.wire.validation import refuse_unsupported, validated
 from pipeline.errors import InvalidRequest, LongtakeError
-from pipeline.store import AnalysisRecord, EventNames
+from pipeline.store import AnalysisRecord, EventKind
 
 DEFAULT_WAIT_MILLISECONDS = 90_000
 MAX_WAIT_MILLISECONDS = 300_000
@@ -97,20 +97,18 @@ async def get_status(job_id: str, service: ServiceDependency) -> dict[str, Any]:
 
 @_at_both("/stream/{job_id}", ["GET", "POST"], operation_id="runpod_stream")
 async def poll_stream(job_id: str, service: ServiceDependency) -> dict[str, Any]:
-    """Return what is new since the last call: the results of chunks, and in the end the whole output."""
-    record = await asyncio.to_thread(
-        service.analysis_store.analyses.get, job_id
-    )  # before the events: the last one is not lost
-    names = (EventNames.CHUNK, EventNames.ANSWER)
-    events = await asyncio.to_thread(service.analysis_store.polling.take, job_id, names)
+    """Return the output since the last poll: each chunk's result, and finally the whole output."""
+    # The record first, so that a finished status comes with the last event, never before it.
+    record = await service.analysis_store.analyses.get(job_id)
+    events = await service.analysis_store.polling.take(job_id, (EventKind.CHUNK, EventKind.RESULT))
     return {"status": job_state(record), "stream": stream_items(events)}
 
 
 @_at_both("/cancel/{job_id}", ["POST"])
 async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
     """Cancel a job that has not ended; its decoding and generation stop within a second."""
-    await asyncio.to_thread(service.analysis_store.analyses.get, job_id)
-    await asyncio.to_thread(service.analysis_store.analyses.cancel, job_id)
+    await service.analysis_store.analyses.get(job_id)
+    await service.analysis_store.analyses.cancel(job_id)
     service.wake_runner()
     return await _job(job_id, service)
 
@@ -119,8 +117,8 @@ async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
 async def get_health(service: ServiceDependency) -> dict[str, Any]:
     """Return the number of jobs by state, and whether the engine is up."""
     counts, num_retried, is_ready = await asyncio.gather(
-        asyncio.to_thread(service.analysis_store.polling.counts),
-        asyncio.to_thread(service.analysis_store.polling.num_retried),
+        service.analysis_store.polling.counts(),
+        service.analysis_store.polling.num_retried(),
         _is_ready(service),
     )
     return health_body(counts, num_retried=num_retried, is_ready=is_ready)
@@ -138,14 +136,10 @@ async def _begin(http_request: Request, service: Service) -> AnalysisRecord:
 
 
 async def _job(job_id: str, service: Service) -> dict[str, Any]:
-    record = await asyncio.to_thread(service.analysis_store.analyses.get, job_id)
-    names = (EventNames.ANSWER, EventNames.ERROR)
-    events = (
-        await asyncio.to_thread(service.analysis_store.analyses.events, job_id, names=names)
-        if record.is_finished
-        else []
-    )
-    return job_body(record, events)
+    analyses = service.analysis_store.analyses
+    record = await analyses.get(job_id)
+    results = await analyses.events(job_id, kinds=(EventKind.RESULT,)) if record.is_finished else []
+    return job_body(record, results[0] if results else None)
 
 
 async def _is_ready(service: Service) -> bool:

@@ -5,8 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deployments.wire.stored_events import event_data
 from pipeline.errors import DeadlineExceeded
-from pipeline.store import AnalysisRecord, AnalysisStatus, EventNames, StoredEvent
+from pipeline.store import AnalysisRecord, AnalysisStatus, EventKind, StoredEvent
 
 _STATES = {
     AnalysisStatus.QUEUED: "IN_QUEUE",
@@ -18,25 +19,24 @@ _STATES = {
 _TIMED_OUT = "TIMED_OUT"
 
 
-def job_state(record: AnalysisRecord, error: Mapping[str, Any] | None = None) -> str:
-    is_late = error is not None and error["type"] == DeadlineExceeded.type_name()
+def job_state(record: AnalysisRecord) -> str:
+    is_late = record.failure is not None and record.failure.type == DeadlineExceeded.type_name()
     return _TIMED_OUT if is_late else _STATES[record.status]
 
 
-def job_body(record: AnalysisRecord, last_events: Sequence[StoredEvent]) -> dict[str, Any]:
-    """Return the body of `/status`. `last_events` holds the analysis' `answer` or `error`, if any. Times are ms."""
-    bodies = {event.name: json.loads(event.body) for event in last_events}
-    error = bodies[EventNames.ERROR]["error"] if EventNames.ERROR in bodies else None
-    body: dict[str, Any] = {"id": record.analysis_id, "status": job_state(record, error)}
+def job_body(record: AnalysisRecord, result: StoredEvent | None) -> dict[str, Any]:
+    """Return the body of `/status`. `result` is the analysis's last event if it is completed. Times are ms."""
+    body: dict[str, Any] = {"id": record.analysis_id, "status": job_state(record)}
     # The delay of a job that never started ends when the job does.
     begun_at = record.started_at or record.completed_at or time.time()
     body["delayTime"] = _milliseconds(record.created_at, begun_at)
     if record.started_at is not None and record.completed_at is not None:
         body["executionTime"] = _milliseconds(record.started_at, record.completed_at)
-    if error is not None:
-        body |= {"error": error["message"], "output": {"success": False, "error": error["message"]}}
-    if EventNames.ANSWER in bodies:
-        body["output"] = job_output(bodies[EventNames.ANSWER])
+    if record.failure is not None:
+        message = record.failure.message
+        body |= {"error": message, "output": {"success": False, "error": message}}
+    if result is not None:
+        body["output"] = job_output(json.loads(event_data(result)))
     return body
 
 
@@ -53,11 +53,11 @@ def chunk_output(chunk: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stream_items(events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
-    """Return the items of `/stream` for `chunk` and `answer` events."""
+    """Return the items of `/stream` for `CHUNK` and `RESULT` events."""
     items = []
     for event in events:
-        body = json.loads(event.body)
-        items.append({"output": chunk_output(body) if event.name == EventNames.CHUNK else job_output(body)})
+        body = json.loads(event_data(event))
+        items.append({"output": chunk_output(body) if event.kind == EventKind.CHUNK else job_output(body)})
     return items
 
 

@@ -25,14 +25,12 @@ from pipeline.sources import (
     decode_data_url,
     decode_frame_list,
 )
-from pipeline.store import AnalysisStore
+from pipeline.store import AsyncAnalysisStore
 from pipeline.types import StoredVideo, VideoSource
 from pipeline.video.frame_lists import frame_list_video
 
 BLOCK_BYTES = 1024**2
 READY_TIMEOUT_SECONDS = 20.0
-REQUEST_UPLOAD_SECONDS = 7 * 24 * 3600
-"""An upload that belongs to one request expires after this, if the server died before it could delete it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Service:
     uploads: UploadStore
     resumable_uploads: ResumableUploads
     orchestrator: OrchestratorClient
-    analysis_store: AnalysisStore
+    analysis_store: AsyncAnalysisStore
     feeds: EventFeeds
     wake_runner: Callable[[], object]
     """Announces that a stored analysis waits to be run; returns at once."""
@@ -84,7 +82,7 @@ class Service:
             blocks,
             file_name=file_name,
             purpose=REQUEST_PURPOSE,
-            expires_at=int(time.time()) + REQUEST_UPLOAD_SECONDS,
+            expires_at=int(time.time() + self.settings.store.keep_request_uploads_seconds),
         )
         return StoredVideo(file.file_id)
 

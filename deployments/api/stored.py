@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, BinaryIO
 
@@ -25,6 +25,7 @@ from deployments.wire.stored_bodies import (
     DeletedAnalysisBody,
     summary_of,
 )
+from deployments.wire.stored_events import event_data
 from pipeline.config import StoreSettings
 from pipeline.errors import InvalidRequest
 from pipeline.sources import delete_if_present
@@ -32,8 +33,7 @@ from pipeline.store import (
     AnalysisAbout,
     AnalysisRecord,
     AnalysisStatus,
-    AnalysisStore,
-    EventNames,
+    EventKind,
     IdempotencyKey,
     NewAnalysis,
     StoredJob,
@@ -106,7 +106,7 @@ async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, ser
             owned_file_id=opened.owned_file_id,
             webhook_url=asked.webhook_url,
         )
-        record, is_new = await asyncio.to_thread(service.analysis_store.analyses.create, new, idempotency)
+        record, is_new = await service.analysis_store.analyses.create(new, idempotency)
         if is_new:
             opened.keep_upload()
             service.wake_runner()
@@ -121,15 +121,14 @@ async def list_analyses(
     status: AnalysisStatus | None = None,
 ) -> AnalysisListBody:
     """Stored analyses, newest first: those that come after the id `after`."""
-    page = await asyncio.to_thread(service.analysis_store.analyses.page, limit=limit, after=after, status=status)
-    data = await asyncio.to_thread(_summaries_of, page.records, service.analysis_store)
-    return AnalysisListBody.of(data, has_more=page.has_more)
+    page = await service.analysis_store.analyses.page(limit=limit, after=after, status=status)
+    return AnalysisListBody.of([summary_of(record) for record in page.records], has_more=page.has_more)
 
 
 @router.get("/v1/analyses/{analysis_id}")
 async def get_analysis(analysis_id: str, service: ServiceDependency) -> AnalysisObjectBody:
     """A stored analysis: how far it is, what is there, and its result."""
-    return await _object(await asyncio.to_thread(service.analysis_store.analyses.get, analysis_id), service)
+    return await _object(await service.analysis_store.analyses.get(analysis_id), service)
 
 
 @router.get("/v1/analyses/{analysis_id}/events", response_class=StreamingResponse)
@@ -149,7 +148,7 @@ async def listen(
                 param="Last-Event-ID",
             )
         after = int(last_event_id)
-    await asyncio.to_thread(service.analysis_store.analyses.get, analysis_id)
+    await service.analysis_store.analyses.get(analysis_id)
     return event_stream(service.feeds.listen(analysis_id, after))
 
 
@@ -157,38 +156,32 @@ async def listen(
 async def end_analysis(analysis_id: str, service: ServiceDependency) -> AnalysisObjectBody | DeletedAnalysisBody:
     """Cancels a stored analysis that has not ended, and deletes one that has."""
     analyses = service.analysis_store.analyses
-    record = await asyncio.to_thread(analyses.get, analysis_id)
+    record = await analyses.get(analysis_id)
     if record.is_finished:
-        owned_file_id = await asyncio.to_thread(analyses.delete, analysis_id)
+        owned_file_id = await analyses.delete(analysis_id)
         if owned_file_id:
             await asyncio.to_thread(delete_if_present, service.uploads, owned_file_id)
         return DeletedAnalysisBody(id=analysis_id)
     # One that ends by itself in this moment is not deleted: its result is there, and was not meant.
-    await asyncio.to_thread(analyses.cancel, analysis_id)
+    await analyses.cancel(analysis_id)
     service.wake_runner()
     return await get_analysis(analysis_id, service)
 
 
 async def _object(record: AnalysisRecord, service: Service) -> AnalysisObjectBody:
-    names = (EventNames.PLAN, EventNames.CHUNK, EventNames.ANSWER, EventNames.ERROR)
-    events = await asyncio.to_thread(service.analysis_store.analyses.events, record.analysis_id, names=names)
-    bodies = [(event.name, json.loads(event.body)) for event in events]
+    kinds = (EventKind.PLAN, EventKind.CHUNK, EventKind.RESULT)
+    events = await service.analysis_store.analyses.events(record.analysis_id, kinds=kinds)
+    bodies = [(event.kind, json.loads(event_data(event))) for event in events]
     latest = dict(bodies)
-    chunks = {body["chunk_index"]: body for name, body in bodies if name == EventNames.CHUNK}
-    error = latest.get(EventNames.ERROR)
-    fields = AnalysisSummaryBody.fields_of(record, error and error["error"])
+    chunks = {body["chunk_index"]: body for kind, body in bodies if kind == EventKind.CHUNK}
     return AnalysisObjectBody.model_validate(
-        fields
+        AnalysisSummaryBody.fields_of(record)
         | {
-            "plan": latest.get(EventNames.PLAN),
+            "plan": latest.get(EventKind.PLAN),
             "chunk_results": [chunks[index] for index in sorted(chunks)],
-            "result": latest.get(EventNames.ANSWER),
+            "result": latest.get(EventKind.RESULT),
         }
     )
-
-
-def _summaries_of(records: Sequence[AnalysisRecord], store: AnalysisStore) -> list[AnalysisSummaryBody]:
-    return [summary_of(record, store) for record in records]
 
 
 def _check_webhook(url: str, settings: StoreSettings) -> None:

@@ -1,1 +1,1 @@
-"""Stored analyses: runs, journal, webhooks and upkeep."""
+"""The work of a runner: leased analyses and their journals, webhooks, and upkeep."""

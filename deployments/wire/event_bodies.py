@@ -1,6 +1,7 @@
-"""The events of an analysis as clients see them, live or stored."""
+"""An analysis's events as clients receive them, live or stored."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from deployments.model_choice import ModelChoice
@@ -14,39 +15,51 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
-from pipeline.store import EventNames
 from pipeline.types import ChunkPlan
+
+
+class EventName(StrEnum):
+    """The names of server-sent events."""
+
+    PLAN = "plan"
+    CHUNK = "chunk"
+    PROGRESS = "progress"
+    DELTA = "delta"
+    ANSWER = "answer"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    """Of stored analyses alone."""
 
 
 @dataclass(eq=False)
 class EventBodies:
-    """Bodies for the events of one analysis, which arrive in order."""
+    """Renders the events of one analysis, which must come in order."""
 
     job: AnalysisJob
     model: ModelChoice
     include_video_metadata: bool
-    """Whether each chunk's result lists the frames that the model saw."""
+    """Whether each chunk's result lists its frames."""
     _plan: ChunkPlan | None = field(default=None, init=False)
 
-    def of(self, happened: AnalysisEvent) -> tuple[EventNames, dict[str, Any]]:
+    def of(self, event: AnalysisEvent) -> tuple[EventName, dict[str, Any]]:
         """Return the event's name and its data."""
-        match happened:
+        match event:
             case PlanReady(plan):
                 self._plan = plan
-                return EventNames.PLAN, PlanBody.of(plan).model_dump()
+                return EventName.PLAN, PlanBody.of(plan).model_dump()
             case ChunkDone(answer):
                 described_plan = self._plan if self.include_video_metadata else None
-                return EventNames.CHUNK, ChunkResultBody.of(answer, described_plan).model_dump()
-            case Progress(chunks_done, chunks_total, merging):
+                return EventName.CHUNK, ChunkResultBody.of(answer, described_plan).model_dump()
+            case Progress(chunks_done, num_chunks, merging):
                 stage = "merging" if merging else "chunks"
-                return EventNames.PROGRESS, {"stage": stage, "chunks_done": chunks_done, "num_chunks": chunks_total}
+                return EventName.PROGRESS, {"stage": stage, "chunks_done": chunks_done, "num_chunks": num_chunks}
             case AnswerDelta(text):
-                return EventNames.DELTA, {"text": text}
+                return EventName.DELTA, {"text": text}
             case AnalysisDone():
                 body = AnalysisBody.of(
-                    happened,
+                    event,
                     self.model,
                     self.job.token_sampling,
                     include_video_metadata=self.include_video_metadata,
                 )
-                return EventNames.ANSWER, body.model_dump()
+                return EventName.ANSWER, body.model_dump()

@@ -1,24 +1,23 @@
 """Stored analyses as clients see them."""
 
-import json
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from deployments.wire.errors import ErrorDetail
 from deployments.wire.result_bodies import AnalysisBody, ChunkResultBody, PlanBody
 from deployments.wire.schema import Schema
-from pipeline.store import AnalysisRecord, AnalysisStatus, AnalysisStore, EventNames
+from deployments.wire.stored_events import error_detail
+from pipeline.store import AnalysisRecord, AnalysisStatus
 
 
 class ProgressBody(Schema):
     chunks_done: int
     num_chunks: int | None
-    """Once it is planned."""
+    """`None` until the analysis is planned."""
     merging: bool
 
 
 class AnalysisSummaryBody(Schema):
-    """A stored analysis, as lists have it. Times are Unix time in seconds."""
+    """A stored analysis without its results. Times are Unix time in seconds."""
 
     id: str
     object: Literal["analysis"] = "analysis"
@@ -28,11 +27,11 @@ class AnalysisSummaryBody(Schema):
     started_at: int | None
     completed_at: int | None
     expires_at: int | None
-    """When it is deleted; once it has ended."""
+    """When it is deleted; `None` until it has ended."""
     model: str
     prompt: str
     video: str
-    """What was asked about: a file's name or id, a path, or a URL without its query."""
+    """The video: a file's name or id, a path, or a URL without its query."""
     file_id: str | None
     progress: ProgressBody
     error: ErrorDetail | None
@@ -40,7 +39,7 @@ class AnalysisSummaryBody(Schema):
     metadata: dict[str, str]
 
     @classmethod
-    def fields_of(cls, record: AnalysisRecord, error: Mapping[str, Any] | None) -> dict[str, Any]:
+    def fields_of(cls, record: AnalysisRecord) -> dict[str, Any]:
         return {
             "id": record.analysis_id,
             "status": record.status,
@@ -58,19 +57,19 @@ class AnalysisSummaryBody(Schema):
                 "num_chunks": record.num_chunks,
                 "merging": record.merging,
             },
-            "error": error,
+            "error": error_detail(record.failure).model_dump() if record.failure else None,
             "metadata": dict(record.about.metadata),
         }
 
 
 class AnalysisObjectBody(AnalysisSummaryBody):
-    """A stored analysis, and what came of it so far."""
+    """A stored analysis with its results so far."""
 
     plan: PlanBody | None
     chunk_results: list[ChunkResultBody]
-    """Those that are there, in order of time."""
+    """The results so far, in order of time."""
     result: AnalysisBody | None
-    """Once it is completed: what a request that waits gets."""
+    """What a waiting request would have received; `None` until it is completed."""
 
 
 class AnalysisListBody(Schema):
@@ -93,13 +92,8 @@ class DeletedAnalysisBody(Schema):
     deleted: Literal[True] = True
 
 
-def summary_of(record: AnalysisRecord, store: AnalysisStore) -> AnalysisSummaryBody:
-    """Raises StoreFailed."""
-    error = None
-    if record.status == AnalysisStatus.FAILED:
-        events = store.analyses.events(record.analysis_id, names=(EventNames.ERROR,))
-        error = next((json.loads(event.body)["error"] for event in events), None)
-    return AnalysisSummaryBody.model_validate(AnalysisSummaryBody.fields_of(record, error))
+def summary_of(record: AnalysisRecord) -> AnalysisSummaryBody:
+    return AnalysisSummaryBody.model_validate(AnalysisSummaryBody.fields_of(record))
 
 
 def _whole(seconds: float | None) -> int | None:

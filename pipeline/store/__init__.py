@@ -1,40 +1,45 @@
-"""Stored analyses: what was asked, what happened, what was answered, and who runs what.
+"""Stored analyses: requests, events, results, leases and webhooks, in SQLite or PostgreSQL.
 
-Everything here is synchronous; callers run it in threads.
+An *analysis* is a stored request with everything that came of it. A *runner* is a process that runs analyses. A *lease*
+is a runner's exclusive right to run one analysis until it expires; a *run* is the work done under one lease. An *event*
+is one numbered step of an analysis. The store decides by an event's kind and typed columns, and never reads its body.
+
+`AnalysisStore` is synchronous; `AsyncAnalysisStore` runs the same methods in its own threads.
 """
 
 from pipeline.store.analysis_store import AnalysisStore, open_store
 from pipeline.store.answers import answer_key
-from pipeline.store.events import LAST_EVENTS, EventNames
+from pipeline.store.async_store import AsyncAnalysisStore
 from pipeline.store.records import (
     AnalysisAbout,
+    AnalysisFailure,
     AnalysisPage,
     AnalysisRecord,
     AnalysisStatus,
-    ClaimedRun,
+    ClaimedAnalysis,
     DueWebhook,
+    EventKind,
     IdempotencyKey,
     NewAnalysis,
     NewEvent,
-    Progress,
     StoredEvent,
     StoredJob,
 )
 
 __all__ = [
-    "LAST_EVENTS",
     "AnalysisAbout",
+    "AnalysisFailure",
     "AnalysisPage",
     "AnalysisRecord",
     "AnalysisStatus",
     "AnalysisStore",
-    "ClaimedRun",
+    "AsyncAnalysisStore",
+    "ClaimedAnalysis",
     "DueWebhook",
-    "EventNames",
+    "EventKind",
     "IdempotencyKey",
     "NewAnalysis",
     "NewEvent",
-    "Progress",
     "StoredEvent",
     "StoredJob",
     "answer_key",

@@ -1,4 +1,4 @@
-"""Analyses, as clients see them."""
+"""Analyses as clients use them: create, get, list, cancel, delete, and read events."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import AnalysisNotFound, EngineBusy, IdempotencyConflict
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
-from pipeline.store.documents import ABOUTS, JOBS
-from pipeline.store.events import EventNames, end
+from pipeline.store.database import Clock, Database
+from pipeline.store.event_log import end_analysis, select_events
+from pipeline.store.json_columns import ABOUTS, FAILURES, JOBS
 from pipeline.store.records import (
     FINISHED,
     UNFINISHED,
     AnalysisPage,
     AnalysisRecord,
     AnalysisStatus,
+    EventKind,
     IdempotencyKey,
     NewAnalysis,
     NewEvent,
     StoredEvent,
 )
 from pipeline.store.tables import ANALYSES, EVENTS
-
-CANCELLED_EVENT = NewEvent(EventNames.CANCELLED, "{}")
 
 
 class Analyses:
@@ -40,13 +38,13 @@ class Analyses:
         self._max_queued = max_queued
 
     def create(self, new: NewAnalysis, idempotency: IdempotencyKey | None = None) -> tuple[AnalysisRecord, bool]:
-        """The analysis, and whether it is a new one: the same key with the same request has it already.
+        """Return the analysis and whether it is new: the same key with the same request returns the existing one.
 
-        Raises IdempotencyConflict where the key stands for another request, and EngineBusy where too many wait.
+        Raises IdempotencyConflict if the key belongs to another request, and EngineBusy if the queue is full.
         """
         try:
             return self._create(new, idempotency)
-        except IntegrityError:  # the key is taken by a request that came at the same time: now it can be seen
+        except IntegrityError:  # a simultaneous request took the key; it is visible by now
             return self._create(new, idempotency)
 
     def get(self, analysis_id: str) -> AnalysisRecord:
@@ -57,55 +55,50 @@ class Analyses:
         return record_of(row)
 
     def page(self, *, limit: int, after: str | None = None, status: AnalysisStatus | None = None) -> AnalysisPage:
-        """Newest first, from the one after `after` on."""
+        """Return analyses, newest first, that follow the one with the id `after`."""
         query = sa.select(ANALYSES).order_by(ANALYSES.c.created_at.desc(), ANALYSES.c.id.desc()).limit(limit + 1)
         if status is not None:
             query = query.where(ANALYSES.c.status == status)
         with self._database.reading() as connection:
             if after is not None:
-                asked_at = connection.scalar(sa.select(ANALYSES.c.created_at).where(ANALYSES.c.id == after))
-                if asked_at is None:
+                created_at = connection.scalar(sa.select(ANALYSES.c.created_at).where(ANALYSES.c.id == after))
+                if created_at is None:
                     raise not_found(after, param="after")
-                query = query.where(sa.tuple_(ANALYSES.c.created_at, ANALYSES.c.id) < sa.tuple_(asked_at, after))
+                query = query.where(sa.tuple_(ANALYSES.c.created_at, ANALYSES.c.id) < sa.tuple_(created_at, after))
             rows = connection.execute(query).all()
         return AnalysisPage(tuple(record_of(row) for row in rows[:limit]), has_more=len(rows) > limit)
 
     def events(
-        self, analysis_id: str, *, after: int = 0, limit: int | None = None, names: Collection[str] | None = None
+        self, analysis_id: str, *, after: int = 0, limit: int | None = None, kinds: Collection[EventKind] | None = None
     ) -> Sequence[StoredEvent]:
-        """What happened, in order, after the event of that number. Nothing for an analysis that is not there."""
-        query = (
-            sa.select(EVENTS.c.number, EVENTS.c.name, EVENTS.c.body)
-            .where(EVENTS.c.analysis_id == analysis_id, EVENTS.c.number > after)
-            .order_by(EVENTS.c.number)
-            .limit(limit)
-        )
-        if names is not None:
-            query = query.where(EVENTS.c.name.in_(names))
+        """Return the events numbered above `after`, in order; none if the analysis does not exist."""
+        conditions = [EVENTS.c.analysis_id == analysis_id, EVENTS.c.number > after]
+        if kinds is not None:
+            conditions.append(EVENTS.c.kind.in_(kinds))
         with self._database.reading() as connection:
-            return [StoredEvent(*row) for row in connection.execute(query)]
+            return select_events(connection, *conditions, limit=limit)
 
     def last_events(self, analysis_ids: Collection[str]) -> Mapping[str, int]:
-        """The number of the last event of each; those that are gone are left out."""
+        """Return the number of each analysis's last event; analyses that do not exist are left out."""
         query = sa.select(ANALYSES.c.id, ANALYSES.c.last_event).where(ANALYSES.c.id.in_(analysis_ids))
         with self._database.reading() as connection:
             return {row.id: row.last_event for row in connection.execute(query)}
 
     def cancel(self, analysis_id: str) -> bool:
-        """Ends it wherever it runs: the runner finds that it has no lease any more. False where it had ended."""
+        """End an analysis; its runner, if any, finds its lease lost. Return False if it had already ended."""
         now = self._clock()
         with self._database.writing() as connection:
-            return end(
+            return end_analysis(
                 connection,
                 sa.and_(ANALYSES.c.id == analysis_id, ANALYSES.c.status.in_(UNFINISHED)),
                 AnalysisStatus.CANCELLED,
-                CANCELLED_EVENT,
+                NewEvent(EventKind.CANCELLED),
                 now=now,
                 keep_seconds=self._keep_seconds,
             )
 
     def delete(self, analysis_id: str) -> str | None:
-        """Deletes one that has ended, with all that is kept of it, and gives the upload that it owned, if any."""
+        """Delete an analysis that has ended, with everything stored of it. Return the id of its own upload, if any."""
         is_it = sa.and_(ANALYSES.c.id == analysis_id, ANALYSES.c.status.in_(FINISHED))
         with self._database.writing() as connection:
             row = connection.execute(sa.delete(ANALYSES).where(is_it).returning(ANALYSES.c.owned_file_id)).one_or_none()
@@ -135,7 +128,7 @@ class Analyses:
             return None
         if row.request_digest != idempotency.request_digest:
             raise IdempotencyConflict(
-                f"This Idempotency-Key stands for {row.id}, of another request. Send the same request, or another key.",
+                f"This Idempotency-Key belongs to {row.id}, another request. Repeat that one or use a new key.",
                 param="Idempotency-Key",
             )
         return record_of(row)
@@ -144,7 +137,7 @@ class Analyses:
         queued = sa.select(ANALYSES.c.id).where(ANALYSES.c.status == AnalysisStatus.QUEUED).limit(self._max_queued)
         num_queued = connection.scalar(sa.select(sa.func.count()).select_from(queued.subquery())) or 0
         if num_queued >= self._max_queued:
-            raise EngineBusy(f"{num_queued} analyses wait for their turn, the most allowed here; come again later.")
+            raise EngineBusy(f"{num_queued} analyses are queued, which is the limit. Try again later.")
 
 
 def _columns(new: NewAnalysis, idempotency: IdempotencyKey | None, now: float) -> dict[str, Any]:
@@ -172,7 +165,7 @@ def _columns(new: NewAnalysis, idempotency: IdempotencyKey | None, now: float) -
 
 def not_found(analysis_id: str, param: str | None = None) -> AnalysisNotFound:
     return AnalysisNotFound(
-        f"There is no analysis {analysis_id[:64]!r}. It was never asked for, was deleted, or has expired.", param=param
+        f"There is no analysis {analysis_id[:64]!r}. It was deleted, has expired, or never existed.", param=param
     )
 
 
@@ -190,4 +183,5 @@ def record_of(row: sa.Row[Any]) -> AnalysisRecord:
         chunks_done=row.chunks_done,
         num_chunks=row.num_chunks,
         merging=row.merging,
+        failure=FAILURES.load_optional(row.failure),
     )

@@ -1,8 +1,8 @@
-"""Connections, transactions, and the one place where errors of the database become ours."""
+"""Connections, transactions and the clock, and the one place that translates the database's errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from pipeline.config import StoreSettings
 from pipeline.errors import StoreFailed
 
+Clock = Callable[[], float]
+"""Returns Unix time in seconds, like `time.time`."""
+
 SQLITE_FILE = "longtake.db"
 BUSY_SECONDS = 30
-"""What a writer waits for the one before it: SQLite lets one write at a time."""
+"""Seconds a writer waits for the previous one: SQLite allows one at a time."""
 CONNECT_SECONDS = 5
 _WRITES = "longtake_writes"
 
@@ -25,7 +28,7 @@ class Database:
     """SQLite or PostgreSQL. Thread-safe."""
 
     def __init__(self, settings: StoreSettings) -> None:
-        """Raises StoreFailed where the folder of the SQLite file cannot be made."""
+        """Raises StoreFailed if the SQLite file's folder cannot be created."""
         self.sqlite_path: Path | None = None
         if settings.url is None:
             self.sqlite_path = settings.data_dir.expanduser() / SQLITE_FILE
@@ -37,13 +40,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """What is read in the block is of one moment on SQLite, and statement by statement on PostgreSQL."""
+        """Open a read transaction: a snapshot on SQLite; on PostgreSQL each statement sees its own moment."""
         with database_errors(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction: committed at the end of the block, rolled back where it raises."""
+        """Open a transaction that commits at the end of the block and rolls back if it raises."""
         with (
             database_errors(),
             self._engine.connect() as connection,
@@ -52,9 +55,9 @@ class Database:
             yield connection
 
     def use_write_ahead_log(self) -> None:
-        """Of SQLite, whose readers then wait for no writer. Not while others open the file; it remembers it."""
+        """Switch SQLite to WAL, so that readers do not wait for writers. No other process may have it open."""
         with database_errors():
-            connection = self._engine.raw_connection()  # outside of transactions, where alone it can be changed
+            connection = self._engine.raw_connection()  # the mode can only change outside transactions
             try:
                 connection.cursor().execute("PRAGMA journal_mode = WAL")
             finally:
@@ -66,9 +69,9 @@ class Database:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Messages of drivers name hosts, users and statements; they are the cause, for the log.
+    """Translate the database's errors to StoreFailed, except IntegrityError, which reports existing rows.
 
-    What is there already is no failure of the database: IntegrityError passes.
+    Drivers' messages name hosts, users and statements; they stay the cause, for the log.
     """
     try:
         yield
@@ -76,8 +79,7 @@ def database_errors() -> Iterator[None]:
         raise
     except (SQLAlchemyError, OSError) as error:
         raise StoreFailed(
-            "The database of analyses failed or does not answer. Try again later; the operator finds the reason in the "
-            "server's log."
+            "The database of analyses failed or does not respond. Try again later; the server's log has the reason."
         ) from error
 
 
@@ -86,12 +88,12 @@ def _sqlite_engine(path: Path) -> sa.Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # transactions begin below, and not where sqlite3 sees fit
+        connection.isolation_level = None  # transactions begin below, not implicitly
         connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # A transaction that reads and then writes would fail at once where another wrote in between: no wait helps it.
+        # A transaction that reads and then writes fails at once if another wrote in between, whatever the timeout.
         writes = connection.get_execution_options().get(_WRITES)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -99,7 +101,7 @@ def _sqlite_engine(path: Path) -> sa.Engine:
 
 
 def _postgresql_engine(url: str) -> sa.Engine:
-    # Connections that a restart of the server broke are noticed before they are used.
+    # Pings find connections that a restart of the server broke before they are used.
     return sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,

@@ -1,16 +1,15 @@
-"""Webhooks that are to be sent: kept until they arrived, or were tried often enough."""
+"""Webhooks to send: due until one is delivered or has run out of attempts."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from pipeline.store.clock import Clock
-from pipeline.store.database import Database
+from pipeline.store.database import Clock, Database
 from pipeline.store.records import AnalysisStatus, DueWebhook
 from pipeline.store.tables import ANALYSES
 
 
-class Webhooks:
+class DueWebhooks:
     """Every method raises StoreFailed."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -18,7 +17,7 @@ class Webhooks:
         self._clock = clock
 
     def claim(self, *, lease_seconds: float) -> DueWebhook | None:
-        """One that is due, and is nobody else's for so long: who dies with it has it sent again then."""
+        """Claim a due webhook for `lease_seconds`, after which it is due again in case the sender died."""
         now = self._clock()
         is_due = ANALYSES.c.webhook_due_at <= now
         first = sa.select(ANALYSES.c.id).where(is_due).order_by(ANALYSES.c.webhook_due_at).limit(1)
@@ -37,12 +36,13 @@ class Webhooks:
         return DueWebhook(row.id, row.webhook_url, AnalysisStatus(row.status), row.webhook_attempts)
 
     def postpone(self, analysis_id: str, *, pause_seconds: float) -> None:
+        """Schedule the next attempt."""
         due_at = self._clock() + pause_seconds
         with self._database.writing() as connection:
             connection.execute(sa.update(ANALYSES).where(ANALYSES.c.id == analysis_id).values(webhook_due_at=due_at))
 
     def settle(self, analysis_id: str) -> None:
-        """It arrived, or is given up. Its URL, which may hold a secret, goes."""
+        """Stop sending it, and delete its URL, which may hold a secret."""
         with self._database.writing() as connection:
             connection.execute(
                 sa.update(ANALYSES).where(ANALYSES.c.id == analysis_id).values(webhook_due_at=None, webhook_url=None)

@@ -1,4 +1,4 @@
-"""Bringing the tables to this release's layout, one process at a time."""
+"""Migrate the tables to this release's schema, one process at a time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pipeline.errors import StoreFailed
 from pipeline.store.database import Database, database_errors
 
 _ADVISORY_LOCK = 0x6C6F6E67
-"""Any number, so long as it is always this one."""
+"""An arbitrary number, the same in every release."""
 
 
 def migrate(database: Database) -> None:
-    """Makes or changes the tables; other processes that start meanwhile wait. Raises StoreFailed."""
+    """Create or change the tables; other processes that start meanwhile wait. Raises StoreFailed."""
     if database.sqlite_path is not None:
         with _locked(database.sqlite_path):
             database.use_write_ahead_log()
@@ -31,7 +31,7 @@ def migrate(database: Database) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    # Not SQLite's own lock: a file's journal mode is changed outside of transactions.
+    # Not SQLite's own lock: the journal mode changes outside transactions.
     with database_errors(), path.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -48,6 +48,6 @@ def _upgrade(database: Database) -> None:
             command.upgrade(config, "head")
         except CommandError as error:
             raise StoreFailed(
-                "The database of analyses was made by a newer release of Longtake. Run that one, or give this one "
-                "another store.url or store.data_dir."
+                "The database of analyses was created by a newer release of Longtake. Run that release, or set another "
+                "store.url or store.data_dir."
             ) from error

@@ -1,11 +1,11 @@
-"""What goes into the store and comes out of it. Times are Unix time in seconds."""
+"""The store's input and output types. Times are Unix time in seconds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.analysis import AnalysisJob, StoredRun
+from pipeline.analysis import AnalysisJob, Lease
 
 
 class AnalysisStatus(StrEnum):
@@ -20,13 +20,31 @@ UNFINISHED = (AnalysisStatus.QUEUED, AnalysisStatus.RUNNING)
 FINISHED = (AnalysisStatus.COMPLETED, AnalysisStatus.FAILED, AnalysisStatus.CANCELLED)
 
 
+class EventKind(StrEnum):
+    """What an event reports. The values are those of the database, not names that clients see."""
+
+    PLAN = "plan"
+    CHUNK = "chunk"
+    PROGRESS = "progress"
+    TEXT = "text"
+    """The next piece of the text of the answer."""
+    RESULT = "result"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no event follows one of this kind."""
+        return self in (EventKind.RESULT, EventKind.FAILED, EventKind.CANCELLED)
+
+
 @dataclass(frozen=True)
 class AnalysisAbout:
-    """What a client may be shown of what was asked."""
+    """The part of a request that clients may see."""
 
     prompt: str
     video: str
-    """In words, without query or credentials."""
+    """A description of the video, without query or credentials."""
     file_id: str | None
     metadata: tuple[tuple[str, str], ...] = ()
     """The client's own names and values."""
@@ -34,20 +52,31 @@ class AnalysisAbout:
 
 @dataclass(frozen=True)
 class StoredJob:
-    """All that is needed to run an analysis, again too. Its source may hold secrets: a URL that somebody signed."""
+    """Everything needed to run an analysis again. Its source may hold secrets, such as a signed URL."""
 
     job: AnalysisJob
     include_video_metadata: bool = False
 
 
 @dataclass(frozen=True)
+class AnalysisFailure:
+    """Why an analysis failed."""
+
+    type: str
+    """The error's type name, as of `pipeline.errors`."""
+    message: str
+    param: str | None = None
+    """The request field at fault, if it was one."""
+
+
+@dataclass(frozen=True)
 class NewAnalysis:
     about: AnalysisAbout
     model: str
-    """The served name of the model or adapter: by it a runner knows what it can run."""
+    """The served name of the model or adapter; runners claim analyses by it."""
     job: StoredJob
     owned_file_id: str | None = None
-    """The upload that came with the request; it is deleted when the analysis has ended."""
+    """The upload that came with the request; it is deleted once the analysis has ended."""
     webhook_url: str | None = None
 
 
@@ -55,7 +84,7 @@ class NewAnalysis:
 class IdempotencyKey:
     key: str
     request_digest: str
-    """Of everything that was asked."""
+    """A digest of the whole request."""
     keep_seconds: float
 
 
@@ -73,6 +102,8 @@ class AnalysisRecord:
     chunks_done: int
     num_chunks: int | None
     merging: bool
+    failure: AnalysisFailure | None = None
+    """Set once the status is `failed`."""
 
     @property
     def is_finished(self) -> bool:
@@ -88,43 +119,46 @@ class AnalysisPage:
 
 @dataclass(frozen=True)
 class NewEvent:
-    """Something that happened, as clients are told of it."""
+    """An event to append."""
 
-    name: str
-    body: str
-    """JSON."""
+    kind: EventKind
+    body: str | None = None
+    """What clients receive, in a format that only they and the caller know."""
+    chunk_index: int | None = None
+    """The chunk of a `CHUNK` event."""
+    chunk_failed: bool | None = None
+    """Whether the chunk of a `CHUNK` event has no answer."""
+    text: str | None = None
+    """The piece of the answer in a `TEXT` event, which needs no body."""
 
 
 @dataclass(frozen=True)
 class StoredEvent:
     number: int
     """From 1, without gaps."""
-    name: str
-    body: str
+    kind: EventKind
+    body: str | None = None
+    text: str | None = None
+    failure: AnalysisFailure | None = None
+    """Why the analysis failed; set on `FAILED` events."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    chunks_done: int
-    num_chunks: int
-    merging: bool = False
-
-
-@dataclass(frozen=True)
-class ClaimedRun:
-    """An analysis that is this runner's now, and what runs before this one came to."""
+class ClaimedAnalysis:
+    """An analysis that a runner has just leased, and what earlier runs stored of it."""
 
     record: AnalysisRecord
     job: StoredJob
-    run: StoredRun
+    lease: Lease
     attempts: int
-    """In a row that told nothing new, this one included."""
-    told_plan: bool
-    told_chunks: frozenset[int]
+    """Runs in a row without a new chunk, including this one."""
+    has_plan: bool
+    stored_chunks: frozenset[int]
+    """Indices of the chunks with an event, failed ones included."""
     failed_chunks: frozenset[int]
-    """Of those."""
-    told_text: str
-    """Of the answer."""
+    """Indices of the chunks whose latest event is a failure."""
+    stored_text: str
+    """The answer's text so far."""
 
 
 @dataclass(frozen=True)
@@ -133,3 +167,4 @@ class DueWebhook:
     url: str
     status: AnalysisStatus
     attempt: int
+    """From 1."""

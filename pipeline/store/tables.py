@@ -1,4 +1,4 @@
-"""The tables. What changes here needs a migration: a test compares the two."""
+"""The tables. A change here needs a migration: a test compares the two."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ ANALYSES = sa.Table(
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("about", sa.Text, nullable=False, comment="JSON: AnalysisAbout"),
     sa.Column("job", sa.Text, comment="JSON: StoredJob; gone when the analysis has ended, with the secrets in it"),
+    sa.Column("failure", sa.Text, comment="JSON: AnalysisFailure"),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Column("started_at", sa.Double),
@@ -45,8 +46,11 @@ EVENTS = sa.Table(
     METADATA,
     sa.Column("analysis_id", sa.String(64), sa.ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("name", sa.String(16), nullable=False),
-    sa.Column("body", sa.Text, nullable=False, comment="JSON, as clients get it"),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("body", sa.Text, comment="for clients; the store does not read it"),
+    sa.Column("chunk_index", sa.Integer),
+    sa.Column("chunk_failed", sa.Boolean),
+    sa.Column("text", sa.Text, comment="JSON: a string"),
 )
 
 CHUNK_ANSWERS = sa.Table(

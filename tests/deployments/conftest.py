@@ -16,7 +16,7 @@ from deployments.ingress import build_http_app
 from deployments.model_choice import choose_model
 from pipeline.config import SourceSettings, StoreSettings
 from pipeline.sources import open_resumable_uploads, open_upload_store
-from pipeline.store import AnalysisStore, open_store
+from pipeline.store import AnalysisStore, AsyncAnalysisStore, open_store
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.telemetry.tracing_provider import flush, restart_provider
 from tests.otlp import Collector, collecting
@@ -52,14 +52,15 @@ def settings(uploads: Path) -> AppSettings:
 
 @pytest.fixture
 def service(orchestrator: FakeOrchestrator, settings: AppSettings, store: AnalysisStore) -> Service:
+    async_store = AsyncAnalysisStore(store)
     return Service(
         settings=settings,
         model=choose_model(settings, num_gpus=0, vllm_has_cuda=False),
         uploads=open_upload_store(settings.sources),
         resumable_uploads=open_resumable_uploads(settings.sources),
         orchestrator=orchestrator,
-        analysis_store=store,
-        feeds=EventFeeds(store),
+        analysis_store=async_store,
+        feeds=EventFeeds(async_store),
         wake_runner=lambda: None,
     )
 

@@ -23,7 +23,7 @@ from pipeline.analysis import (
 from pipeline.answers.coverage import measure_coverage
 from pipeline.answers.timed_results import timed_results
 from pipeline.planning.scheduling import run_windowed
-from pipeline.store import AnalysisStore
+from pipeline.store import AnalysisStore, AsyncAnalysisStore
 from pipeline.types import (
     Chunk,
     ChunkAnswer,
@@ -60,7 +60,7 @@ class FakeOrchestrator:
     def __init__(
         self, store: AnalysisStore, choice: ModelChoice, *, num_chunks: int = 6, chunk_seconds: float = 0.0
     ) -> None:
-        self._kept = KeptAnswers(store, choice)
+        self._kept = KeptAnswers(AsyncAnalysisStore(store), choice)
         self.plan = plan_of(num_chunks)
         self.chunk_seconds = chunk_seconds
         self.trouble: Callable[[Chunk], ChunkAnswer | None] = lambda chunk: None

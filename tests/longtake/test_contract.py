@@ -20,12 +20,12 @@ import httpx
 import pytest
 
 from deployments.ingress import build_http_app
+from deployments.wire.event_bodies import EventName
 from longtake import AnalysisOptions, DeltaEvent, Longtake, ProgressEvent, ServerError, ServerPath, SubmitOptions
 from longtake.calls import ExportFormat, Order, Purpose
 from longtake.events import ERROR, EVENT_TYPES, event_of
 from longtake.results import AnalysisState, Answer, Estimate, File, Status
 from pipeline.analysis import AnswerDelta, Progress
-from pipeline.store import EventNames
 from tests.longtake.bodies import EVENT_BODIES
 from tests.longtake.schemas import Comparison, Schema
 
@@ -267,7 +267,7 @@ def test_errors_have_the_servers_fields(document: Schema) -> None:
 
 
 def test_every_event_has_a_type() -> None:
-    assert {name.value for name in EventNames} == EVENT_TYPES.keys() | {ERROR}
+    assert {name.value for name in EventName} == EVENT_TYPES.keys() | {ERROR}
 
 
 def test_events_have_the_servers_fields() -> None:

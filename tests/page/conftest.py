@@ -20,12 +20,12 @@ from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, current_service
 from deployments.config import AppSettings
 from deployments.ingress import build_http_app
-from deployments.jobs.stored_runs import StoredRuns
+from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.model_choice import DEMO_MODEL, choose_model
 from deployments.serving.embedded_server import free_port
 from pipeline.config import SourceSettings, StoreSettings
 from pipeline.sources import open_resumable_uploads, open_upload_store
-from pipeline.store import open_store
+from pipeline.store import AsyncAnalysisStore, open_store
 from tests.page.fakes import FakeOrchestrator
 from tools.demo_model.scenes import Film, Split, random_film
 from tools.truth.clips import Clip
@@ -74,8 +74,8 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
     choice = choose_model(settings, num_gpus=0, vllm_has_cuda=False)
     # Eleven chunks, with the hole and the damage where the tests know them.
     model = replace(choice, defaults=replace(choice.defaults, chunk_duration_seconds=60.0))
-    store = open_store(settings.store)
-    runs = StoredRuns(store, orchestrator, settings.store, model)
+    store = AsyncAnalysisStore(open_store(settings.store))
+    analyses = LeasedAnalyses(store, orchestrator, settings.store, model)
     service = Service(
         settings=settings,
         model=model,
@@ -84,12 +84,12 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
         orchestrator=orchestrator,
         analysis_store=store,
         feeds=EventFeeds(store),
-        wake_runner=runs.wake,
+        wake_runner=analyses.wake,
     )
     app = build_http_app()
     app.dependency_overrides[current_service] = lambda: service
     running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning"))
-    thread = threading.Thread(target=asyncio.run, args=(_serve(running, runs),), daemon=True)
+    thread = threading.Thread(target=asyncio.run, args=(_serve(running, analyses),), daemon=True)
     thread.start()
     while not running.started:
         assert thread.is_alive(), "uvicorn did not start"
@@ -102,8 +102,8 @@ def server(film: Film, tmp_path: Path) -> Iterator[FakeServer]:
     store.close()
 
 
-async def _serve(server: uvicorn.Server, runs: StoredRuns) -> None:
-    working = asyncio.ensure_future(runs.run())
+async def _serve(server: uvicorn.Server, analyses: LeasedAnalyses) -> None:
+    working = asyncio.ensure_future(analyses.run())
     await server.serve()
     working.cancel()
     await asyncio.wait([working])

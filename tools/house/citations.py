@@ -82,7 +82,7 @@ class Citations:
 
     @cached_property
     def _endings(self) -> Counter[str]:
-        """How many files end in each path: `store/runs.py` cites one file where no other room has such a pair."""
+        """How many files end in each path: `store/leases.py` cites one file where no other room has such a pair."""
         return Counter(
             path[start:] for path in self._tree.files for start in [0, *(m.end() for m in re.finditer("/", path))]
         )

@@ -28,7 +28,7 @@ def mirror_problems(tree: Tree, allowed: Mapping[str, str]) -> Iterator[Problem]
 
 
 def mirror_of(module: str) -> str:
-    """`pipeline/store/runs.py` is tested by `tests/pipeline/store/test_runs.py`."""
+    """`pipeline/store/leases.py` is tested by `tests/pipeline/store/test_leases.py`."""
     path = PurePosixPath(module)
     return str("tests" / path.parent / f"test_{path.name.lstrip('_')}")
 

@@ -1,1 +1,1 @@
-"""From each layout of the tables to the next."""
+"""Migrations of the tables, run by alembic."""

@@ -1,4 +1,4 @@
-"""What alembic runs: the migrations, on the connection that it is given, within its transaction."""
+"""Alembic's entry point: runs the migrations on the given connection, within its transaction."""
 
 from alembic import context
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi.testclient import TestClient
 
 from deployments.api.service import Service
 from deployments.jobs.run_journal import RunJournal
-from pipeline.store import AnalysisStore, ClaimedRun
+from pipeline.store import AnalysisStore, ClaimedAnalysis
 from tests.deployments.api.native_requests import ASKED
 
 ROUTE = "/v1/analyses"
 STORED = ROUTE + "?wait=false"
+MODELS = ("longtake-demo", "sports")
 
 
 def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
@@ -23,11 +25,22 @@ def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
     return body
 
 
-def claimed_by(store: AnalysisStore) -> ClaimedRun:
-    claimed = store.runs.claim(["longtake-demo", "sports"])
+def claimed_by(store: AnalysisStore) -> ClaimedAnalysis:
+    claimed = store.leases.claim(MODELS)
     assert claimed
     return claimed
 
 
-def journal_of(service: Service, claimed: ClaimedRun) -> RunJournal:
-    return RunJournal(service.analysis_store.runs, claimed, service.model)
+def claimed_from(service: Service) -> ClaimedAnalysis:
+    claimed = asyncio.run(service.analysis_store.leases.claim(MODELS))
+    assert claimed
+    return claimed
+
+
+def journal_of(service: Service, claimed: ClaimedAnalysis) -> RunJournal:
+    return RunJournal(service.analysis_store.leases, claimed, service.model)
+
+
+def numbered(text: str) -> list[int]:
+    """The ids of the events in a stream."""
+    return [int(line.removeprefix("id: ")) for line in text.split("\n") if line.startswith("id: ")]

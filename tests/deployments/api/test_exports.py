@@ -20,7 +20,7 @@ from longtake.parsing import parsed
 from pipeline.analysis import PlanReady
 from pipeline.errors import DecodeFailed
 from tests.deployments.api.fakes import PLAN, done
-from tests.deployments.api.storing import ROUTE, ask, claimed_by, journal_of
+from tests.deployments.api.storing import ROUTE, ask, claimed_from, journal_of
 from tests.deployments.api.wire import error_of
 
 TIMED = done("[00:05] Ein Kätzchen --> da. 66.3 Regen.")
@@ -30,11 +30,11 @@ UNSUPPORTED = "⚠ no chunk's answer supports this time"
 def completed(client: TestClient, service: Service, **fields: Any) -> str:
     """The id of a stored analysis that ended with the answer TIMED."""
     analysis_id = str(ask(client, **fields)["id"])
-    journal = journal_of(service, claimed_by(service.analysis_store))
+    journal = journal_of(service, claimed_from(service))
 
     async def run() -> None:
-        await journal.tell(PlanReady(PLAN))
-        await journal.tell(TIMED)
+        await journal.record(PlanReady(PLAN))
+        await journal.record(TIMED)
 
     asyncio.run(run())
     return analysis_id
@@ -134,7 +134,7 @@ def test_only_a_completed_analysis_has_an_answer(client: TestClient, service: Se
     analysis_id = ask(client)["id"]
     error = error_of(client.get(f"{ROUTE}/{analysis_id}/export?format=srt"), 409)
     assert error["type"] == "analysis_not_completed" and "queued" in error["message"]
-    journal = journal_of(service, claimed_by(service.analysis_store))
+    journal = journal_of(service, claimed_from(service))
     asyncio.run(journal.fail(DecodeFailed("No frame.")))
     assert "failed" in error_of(client.get(f"{ROUTE}/{analysis_id}/export?format=srt"), 409)["message"]
 
@@ -164,10 +164,11 @@ def test_an_answer_of_before_times_had_places_is_still_read(
     analysis_id = completed(client, service)
     events = service.analysis_store.analyses.events
 
-    def older(*arguments: Any, **names: Any) -> Any:
+    async def older(*arguments: Any, **names: Any) -> Any:
         return [
             replace(event, body=json.dumps(without_places(json.loads(event.body))))
-            for event in events(*arguments, **names)
+            for event in await events(*arguments, **names)
+            if event.body is not None
         ]
 
     monkeypatch.setattr(service.analysis_store.analyses, "events", older)

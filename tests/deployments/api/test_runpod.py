@@ -13,11 +13,12 @@ from fastapi.testclient import TestClient
 
 from deployments.api.runpod_jobs import job_output
 from pipeline import errors
-from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
+from pipeline.store import AnalysisFailure, AnalysisStore, ClaimedAnalysis, EventKind, NewEvent
 from pipeline.types import HttpUrl, HttpVideo, LocalVideo, Prompt
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.api.result_bodies import ANALYSIS
 from tests.deployments.api.wire import check_discreet
+from tests.pipeline.store.samples import PLAN_EVENT, text_event
 
 INPUT: dict[str, Any] = {
     "video_url": "https://example.com/cat.mp4",
@@ -49,18 +50,18 @@ def begun(client: TestClient, base: str = "", **fields: Any) -> str:
     return str(body["id"])
 
 
-def claimed(store: AnalysisStore) -> ClaimedRun:
-    found = store.runs.claim(["longtake-demo"])
+def claimed(store: AnalysisStore) -> ClaimedAnalysis:
+    found = store.leases.claim(["longtake-demo"])
     assert found
     return found
 
 
-def told(store: AnalysisStore, run: ClaimedRun, *events: tuple[str, dict[str, Any]]) -> None:
-    store.runs.append(run.run, [NewEvent(name, json.dumps(body)) for name, body in events])
+def chunk_event(result: dict[str, Any]) -> NewEvent:
+    return NewEvent(EventKind.CHUNK, json.dumps(result), chunk_index=result["chunk_index"], chunk_failed=False)
 
 
-def done(store: AnalysisStore, run: ClaimedRun) -> None:
-    store.runs.finish(run.run, AnalysisStatus.COMPLETED, NewEvent("answer", json.dumps(RESULT)))
+def done(store: AnalysisStore, run: ClaimedAnalysis) -> None:
+    store.leases.complete(run.lease, json.dumps(RESULT))
 
 
 def test_a_jobs_life(client: TestClient, store: AnalysisStore, base: str) -> None:
@@ -100,7 +101,7 @@ def test_the_output_has_what_a_workers_client_reads(client: TestClient, store: A
 
 def test_a_job_that_is_waited_for(client: TestClient, store: AnalysisStore, base: str) -> None:
     def run() -> None:
-        while (found := store.runs.claim(["longtake-demo"])) is None:
+        while (found := store.leases.claim(["longtake-demo"])) is None:
             time.sleep(0.01)
         done(store, found)
 
@@ -120,8 +121,8 @@ def test_a_job_that_takes_longer_goes_on(client: TestClient, store: AnalysisStor
 
 def test_a_job_that_failed(client: TestClient, store: AnalysisStore) -> None:
     job_id = begun(client)
-    error = {"error": {"type": "unreadable_video", "message": "It is damaged.", "param": "video_url"}}
-    store.runs.finish(claimed(store).run, AnalysisStatus.FAILED, NewEvent("error", json.dumps(error)))
+    failure = AnalysisFailure("unreadable_video", "It is damaged.", "video_url")
+    store.leases.fail(claimed(store).lease, failure)
     body = client.get(f"/status/{job_id}").json()
     assert (body["status"], body["error"]) == ("FAILED", "It is damaged.")
     assert body["output"] == {"success": False, "error": "It is damaged."}
@@ -132,11 +133,11 @@ def test_a_stream_gives_each_piece_once(client: TestClient, store: AnalysisStore
     assert client.get(f"{base}/stream/{job_id}").json() == {"status": "IN_QUEUE", "stream": []}
     run = claimed(store)
     chunks = RESULT["chunk_results"]
-    told(store, run, ("plan", {}), ("chunk", chunks[0]))
+    store.leases.append(run.lease, [PLAN_EVENT, chunk_event(chunks[0])])
     first = client.get(f"{base}/stream/{job_id}").json()
     assert first["status"] == "IN_PROGRESS"
     assert [item["output"]["response"] for item in first["stream"]] == ["A cat sits."]
-    told(store, run, ("chunk", chunks[1]), ("delta", {"text": "A"}))
+    store.leases.append(run.lease, [chunk_event(chunks[1]), text_event("A")])
     done(store, run)
     second = client.get(f"{base}/stream/{job_id}").json()
     assert second["status"] == "COMPLETED"
@@ -149,7 +150,7 @@ def test_a_job_is_cancelled(client: TestClient, store: AnalysisStore, base: str)
     run = claimed(store)
     body = client.post(f"{base}/cancel/{job_id}").json()
     assert (body["id"], body["status"]) == (job_id, "CANCELLED")
-    assert store.runs.held([run.run]) == frozenset()
+    assert store.leases.held([run.lease]) == frozenset()
     assert client.get(f"{base}/status/{job_id}").json()["status"] == "CANCELLED"
 
 

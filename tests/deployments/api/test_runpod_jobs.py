@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployments.api.runpod_jobs import health_body, job_body, job_output, stream_items
-from pipeline.store import AnalysisAbout, AnalysisRecord, AnalysisStatus, StoredEvent
+from pipeline.store import AnalysisAbout, AnalysisFailure, AnalysisRecord, AnalysisStatus, EventKind, StoredEvent
 
 FAILURE = {"type": "decode_failed", "message": "No frame could be decoded."}
 SAID = {"chunk_index": 0, "start_time": 0.0, "end_time": 60.0, "success": True, "response": "A cat.", "error": None}
@@ -17,20 +17,24 @@ RESULT = {"success": True, "num_chunks": 2, "chunk_results": [SAID, SILENT], "ag
 
 
 def record(
-    status: AnalysisStatus, *, started_at: float | None = 12.5, completed_at: float | None = None
+    status: AnalysisStatus,
+    *,
+    started_at: float | None = 12.5,
+    completed_at: float | None = None,
+    failure: AnalysisFailure | None = None,
 ) -> AnalysisRecord:
     about = AnalysisAbout("What happens?", "cat.mp4", None)
     return AnalysisRecord(
-        "analysis-1", status, 10.0, 20.0, started_at, completed_at, None, "model", about, 0, None, False
+        "analysis-1", status, 10.0, 20.0, started_at, completed_at, None, "model", about, 0, None, False, failure
     )
 
 
-def stored(number: int, name: str, body: dict[str, Any]) -> StoredEvent:
-    return StoredEvent(number, name, json.dumps(body))
+def stored(number: int, kind: EventKind, body: dict[str, Any]) -> StoredEvent:
+    return StoredEvent(number, kind, json.dumps(body))
 
 
 def test_a_job_that_was_done() -> None:
-    body = job_body(record(AnalysisStatus.COMPLETED, completed_at=15.75), [stored(9, "answer", RESULT)])
+    body = job_body(record(AnalysisStatus.COMPLETED, completed_at=15.75), stored(9, EventKind.RESULT, RESULT))
     output = body.pop("output")
     assert body == {"id": "analysis-1", "status": "COMPLETED", "delayTime": 2500, "executionTime": 3250}
     assert output == RESULT | {"chunk_results": [SAID, SILENT | {"error": "No frame could be decoded."}]}
@@ -41,8 +45,8 @@ def test_a_job_that_was_done() -> None:
     [("unreadable_video", "FAILED"), ("internal_error", "FAILED"), ("deadline_exceeded", "TIMED_OUT")],
 )
 def test_a_job_that_failed(kind: str, state: str) -> None:
-    error = {"error": {"type": kind, "message": "It is damaged.", "param": None}}
-    body = job_body(record(AnalysisStatus.FAILED, completed_at=13.0), [stored(1, "error", error)])
+    failure = AnalysisFailure(kind, "It is damaged.")
+    body = job_body(record(AnalysisStatus.FAILED, completed_at=13.0, failure=failure), None)
     assert body == {
         "id": "analysis-1",
         "status": state,
@@ -55,17 +59,17 @@ def test_a_job_that_failed(kind: str, state: str) -> None:
 
 def test_a_job_under_way() -> None:
     body = {"id": "analysis-1", "status": "IN_PROGRESS", "delayTime": 2500}
-    assert job_body(record(AnalysisStatus.RUNNING), []) == body
+    assert job_body(record(AnalysisStatus.RUNNING), None) == body
 
 
 def test_a_job_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 14.0)
     body = {"id": "analysis-1", "status": "IN_QUEUE", "delayTime": 4000}
-    assert job_body(record(AnalysisStatus.QUEUED, started_at=None), []) == body
+    assert job_body(record(AnalysisStatus.QUEUED, started_at=None), None) == body
 
 
 def test_a_job_that_was_cancelled_while_it_waited() -> None:
-    body = job_body(record(AnalysisStatus.CANCELLED, started_at=None, completed_at=11.0), [])
+    body = job_body(record(AnalysisStatus.CANCELLED, started_at=None, completed_at=11.0), None)
     assert body == {"id": "analysis-1", "status": "CANCELLED", "delayTime": 1000}
 
 
@@ -76,7 +80,7 @@ def test_an_output_that_says_nothing_says_why() -> None:
 
 
 def test_pieces_of_a_stream() -> None:
-    first, last = stream_items([stored(3, "chunk", SILENT), stored(9, "answer", RESULT)])
+    first, last = stream_items([stored(3, EventKind.CHUNK, SILENT), stored(9, EventKind.RESULT, RESULT)])
     assert first == {"output": SILENT | {"error": "No frame could be decoded."}}
     assert last == {"output": job_output(RESULT)}
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,29 +14,28 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from deployments.api.event_feeds import EventFeeds
 from deployments.api.service import Service, current_service
 from pipeline.errors import DecodeFailed
-from pipeline.store import AnalysisStatus, AnalysisStore, ClaimedRun, NewEvent
+from pipeline.store import AnalysisStore, ClaimedAnalysis
 from pipeline.types import HttpUrl, HttpVideo, StoredVideo
 from tests.deployments.api.fakes import WHOLE
 from tests.deployments.api.native_requests import ASKED, VIDEO_BYTES
 from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT, FAILED_RESULT, VIDEO_INFO
-from tests.deployments.api.storing import ROUTE, STORED, ask, claimed_by, journal_of
+from tests.deployments.api.storing import ROUTE, STORED, ask, claimed_by, journal_of, numbered
 from tests.deployments.api.wire import error_of, events_of
 
 SIGNED = "https://example.com/films/cat.mp4?signature=secret#t"
 
 
-def tell(service: Service, claimed: ClaimedRun, num_events: int = len(WHOLE)) -> None:
-    """Has the runner's own journal store what the Orchestrator says."""
+def run(service: Service, claimed: ClaimedAnalysis, num_events: int = len(WHOLE)) -> None:
+    """Write the Orchestrator's events to the runner's own journal."""
 
-    async def tell_all() -> None:
+    async def record_all() -> None:
         journal = journal_of(service, claimed)
-        for happened in WHOLE[:num_events]:
-            await journal.tell(happened)
+        for event in WHOLE[:num_events]:
+            await journal.record(event)
 
-    asyncio.run(tell_all())
+    asyncio.run(record_all())
 
 
 # --- Asking -----------------------------------------------------------------------------------------------------------
@@ -142,6 +139,19 @@ def test_an_upload_is_kept_until_it_ends(
     assert list(uploads.iterdir()) == []
 
 
+@pytest.mark.parametrize(("keep_days", "expires_days"), [(1, 7), (30, 30)])
+def test_an_upload_outlives_every_result(
+    app: FastAPI, service: Service, uploads: Path, keep_days: int, expires_days: int
+) -> None:
+    store_settings = service.settings.store.model_copy(update={"keep_results_seconds": keep_days * 24 * 3600.0})
+    settings = service.settings.model_copy(update={"store": store_settings})
+    app.dependency_overrides[current_service] = lambda: replace(service, settings=settings)
+    response = TestClient(app).post(STORED, data={"prompt": "What?"}, files={"video": ("cat.mp4", VIDEO_BYTES)})
+    assert response.status_code == 202
+    (folder,) = uploads.iterdir()
+    assert service.uploads.get(folder.name).expires_at == pytest.approx(time.time() + expires_days * 24 * 3600, abs=60)
+
+
 def test_an_upload_of_a_refused_request_is_deleted(client: TestClient, uploads: Path) -> None:
     response = client.post(STORED, data={"prompt": " "}, files={"video": ("cat.mp4", VIDEO_BYTES)})
     assert response.status_code == 400
@@ -199,13 +209,13 @@ def test_a_key_of_a_wrong_length(client: TestClient, key: str) -> None:
 def test_partial_results_and_the_whole(client: TestClient, store: AnalysisStore, service: Service) -> None:
     asked = ask(client)["id"]
     claimed = claimed_by(store)
-    tell(service, claimed, num_events=2)
+    run(service, claimed, num_events=2)
     body = client.get(f"{ROUTE}/{asked}").json()
     assert (body["status"], body["progress"]["chunks_done"], body["progress"]["num_chunks"]) == ("running", 1, 2)
     assert body["plan"]["video_info"] == VIDEO_INFO
     assert body["chunk_results"] == [CHUNK_RESULT]
     assert body["result"] is None and body["started_at"]
-    tell(service, claimed_again(store, claimed))
+    run(service, claimed_again(store, claimed))
     body = client.get(f"{ROUTE}/{asked}").json()
     assert (body["status"], body["error"]) == ("completed", None)
     assert body["chunk_results"] == [CHUNK_RESULT, FAILED_RESULT]
@@ -214,8 +224,8 @@ def test_partial_results_and_the_whole(client: TestClient, store: AnalysisStore,
     assert body["expires_at"] == pytest.approx(body["completed_at"] + 7 * 24 * 3600, abs=1)
 
 
-def claimed_again(store: AnalysisStore, claimed: ClaimedRun) -> ClaimedRun:
-    store.runs.release(claimed.run, pause_seconds=0, counts=True)
+def claimed_again(store: AnalysisStore, claimed: ClaimedAnalysis) -> ClaimedAnalysis:
+    store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     return claimed_by(store)
 
 
@@ -263,7 +273,7 @@ def test_cancelled_then_deleted(client: TestClient, store: AnalysisStore) -> Non
     claimed = claimed_by(store)
     body = client.delete(f"{ROUTE}/{asked}").json()
     assert (body["id"], body["status"], body["result"]) == (asked, "cancelled", None)
-    assert store.runs.held([claimed.run]) == frozenset()
+    assert store.leases.held([claimed.lease]) == frozenset()
     assert client.delete(f"{ROUTE}/{asked}").json() == {"id": asked, "object": "analysis", "deleted": True}
     error_of(client.get(f"{ROUTE}/{asked}"), 404)
 
@@ -272,13 +282,13 @@ def test_one_that_ends_while_it_is_cancelled_is_not_deleted(
     client: TestClient, store: AnalysisStore, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ask(client)["id"]
-    cancel = store.analyses.cancel
+    cancel = service.analysis_store.analyses.cancel
 
-    def finish_first(analysis_id: str) -> bool:
-        tell(service, claimed_by(store))
-        return cancel(analysis_id)
+    async def finish_first(analysis_id: str) -> bool:
+        await asyncio.to_thread(run, service, claimed_by(store))
+        return await cancel(analysis_id)
 
-    monkeypatch.setattr(store.analyses, "cancel", finish_first)
+    monkeypatch.setattr(service.analysis_store.analyses, "cancel", finish_first)
     body = client.delete(f"{ROUTE}/{asked}").json()
     assert body["status"] == "completed" and body["result"]
 
@@ -286,14 +296,10 @@ def test_one_that_ends_while_it_is_cancelled_is_not_deleted(
 # --- Listening --------------------------------------------------------------------------------------------------------
 
 
-def numbered(text: str) -> list[int]:
-    return [int(line.removeprefix("id: ")) for line in text.split("\n") if line.startswith("id: ")]
-
-
 def test_events_are_those_of_a_stream_with_ids(client: TestClient, store: AnalysisStore, service: Service) -> None:
     streamed = events_of(client.post(ROUTE, json=ASKED | {"seed": 42, "stream": True}).text)
     asked = ask(client)["id"]
-    tell(service, claimed_by(store))
+    run(service, claimed_by(store))
     response = client.get(f"{ROUTE}/{asked}/events")
     assert response.headers["content-type"].startswith("text/event-stream")
     heard = events_of(response.text)
@@ -305,7 +311,7 @@ def test_events_are_those_of_a_stream_with_ids(client: TestClient, store: Analys
 
 def test_events_after_the_last_one_that_was_heard(client: TestClient, store: AnalysisStore, service: Service) -> None:
     asked = ask(client)["id"]
-    tell(service, claimed_by(store))
+    run(service, claimed_by(store))
     whole = client.get(f"{ROUTE}/{asked}/events").text
     last = numbered(whole)[-1]
     for given in ({"headers": {"Last-Event-ID": "2"}}, {"params": {"after": 2}}):
@@ -313,82 +319,6 @@ def test_events_after_the_last_one_that_was_heard(client: TestClient, store: Ana
     assert client.get(f"{ROUTE}/{asked}/events", headers={"Last-Event-ID": str(last)}).text == ""
     error = error_of(client.get(f"{ROUTE}/{asked}/events", headers={"Last-Event-ID": "two"}), 400)
     assert error["param"] == "Last-Event-ID"
-
-
-@pytest.mark.parametrize("end", ["cancel", "delete", "error"])
-def test_listening_ends(service: Service, store: AnalysisStore, client: TestClient, end: str) -> None:
-    asked = ask(client)["id"]
-
-    async def listen() -> list[str]:
-        feed = service.feeds.listen(asked, 0)
-        pending = asyncio.ensure_future(_all(feed))
-        await asyncio.sleep(0.3)
-        assert not pending.done()
-        if end == "error":
-            journal = journal_of(service, claimed_by(store))
-            await journal.fail(DecodeFailed("No frame."))
-        else:
-            store.analyses.cancel(asked)
-            if end == "delete":
-                store.analyses.delete(asked)
-        return await asyncio.wait_for(pending, 5)
-
-    heard = asyncio.run(listen())
-    names = [name for text in heard for name, _ in events_of(text)]
-    assert names in {"cancel": [["cancelled"]], "error": [["error"]], "delete": [[], ["cancelled"]]}[end]
-
-
-async def _all(events: Any) -> list[str]:
-    return [event.decode() async for event in events]
-
-
-async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
-    service: Service, store: AnalysisStore, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = ask(client)["id"]
-    claimed = claimed_by(store)
-    num_polls = _counted(monkeypatch, store, "last_events")
-    num_reads = _counted(monkeypatch, store, "events")
-    listeners = [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(150)]
-    for start in range(0, 1000, 50):
-        batch = [NewEvent("delta", json.dumps({"text": f"{number} "})) for number in range(start, start + 50)]
-        await asyncio.to_thread(store.runs.append, claimed.run, batch)
-        if start == 500:  # some come late, some have heard a part before
-            listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 0))) for _ in range(25)]
-            listeners += [asyncio.ensure_future(_all(service.feeds.listen(asked, 300))) for _ in range(25)]
-        await asyncio.sleep(0.05)
-    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, NewEvent("answer", "{}"))
-    heard = await asyncio.wait_for(asyncio.gather(*listeners), 30)
-    assert len(heard) == 200
-    for place, texts in enumerate(heard):
-        first = 301 if place >= 175 else 1
-        assert numbered("".join(texts)) == list(range(first, 1002))
-    assert num_polls() < 60 and num_reads() < 60
-
-
-def _counted(monkeypatch: pytest.MonkeyPatch, store: AnalysisStore, name: str) -> Callable[[], int]:
-    method, calls = getattr(store.analyses, name), []
-
-    def counted(*arguments: Any, **named: Any) -> Any:
-        calls.append(1)
-        return method(*arguments, **named)
-
-    monkeypatch.setattr(store.analyses, name, counted)
-    return lambda: len(calls)
-
-
-async def test_nobody_listens_nothing_is_asked(
-    service: Service, store: AnalysisStore, client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = ask(client)["id"]
-    feeds = EventFeeds(store)
-    listener = asyncio.ensure_future(_all(feeds.listen(asked, 0)))
-    await asyncio.sleep(0.3)
-    listener.cancel()
-    await asyncio.sleep(0.5)
-    num_polls = _counted(monkeypatch, store, "last_events")
-    await asyncio.sleep(0.5)
-    assert num_polls() == 0
 
 
 def test_the_webhooks_url_is_checked(app: FastAPI, service: Service) -> None:

@@ -9,7 +9,7 @@ from deployments.chunks.kept_answers import KeptAnswers
 from deployments.config import AppSettings
 from deployments.model_choice import choose_model
 from pipeline.analysis import AnalysisJob
-from pipeline.store import AnalysisStore
+from pipeline.store import AnalysisStore, AsyncAnalysisStore
 from pipeline.types import LocalVideo, Prompt
 from tests.deployments.api.fakes import ANSWERED, PLAN
 
@@ -22,6 +22,6 @@ def job() -> AnalysisJob:
 
 
 async def test_a_job_that_is_not_stored_stores_no_answers(store: AnalysisStore, job: AnalysisJob) -> None:
-    kept = KeptAnswers(store, CHOICE)
+    kept = KeptAnswers(AsyncAnalysisStore(store), CHOICE)
     await kept.keep(job, PLAN, ANSWERED)
     assert await kept.find(job, PLAN, PLAN.chunks[0]) is None

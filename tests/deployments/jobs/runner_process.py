@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from deployments.config import AppSettings
-from deployments.jobs import stored_runs
-from deployments.jobs.stored_runs import StoredRuns
+from deployments.jobs import leased_analyses
+from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.model_choice import choose_model
 from pipeline.config import StoreSettings
-from pipeline.store import open_store
+from pipeline.store import AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer
 from tests.deployments.fake_orchestrator import FakeOrchestrator, answer_of
 
@@ -51,9 +51,9 @@ async def run(data_dir: Path, log: Path) -> None:
     orchestrator.trouble = answer_after_a_while
     orchestrator.on_begin = lambda chunk: note(f"begun {chunk.index}")
     note("running")
-    await StoredRuns(store, orchestrator, settings, CHOICE).run()
+    await LeasedAnalyses(AsyncAnalysisStore(store), orchestrator, settings, CHOICE).run()
 
 
 if __name__ == "__main__":
-    stored_runs.TICK_SECONDS = 0.05
+    leased_analyses.TICK_SECONDS = 0.05
     asyncio.run(run(Path(sys.argv[1]), Path(sys.argv[2])))

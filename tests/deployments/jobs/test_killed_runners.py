@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import StoreSettings
-from pipeline.store import AnalysisStatus, AnalysisStore, NewAnalysis, open_store
+from pipeline.store import AnalysisStatus, AnalysisStore, EventKind, NewAnalysis, open_store
 from tests.deployments.fake_orchestrator import WINDOW
 from tests.deployments.jobs.runner_process import CHOICE, CHUNK_SECONDS, LEASE_SECONDS, NUM_CHUNKS
 from tests.pipeline.store.samples import new
@@ -60,7 +60,9 @@ def until_ended(store: AnalysisStore, analysis_id: str) -> dict[str, Any]:
         assert time.monotonic() < end, store.analyses.get(analysis_id)
         time.sleep(0.02)
     assert store.analyses.get(analysis_id).status == AnalysisStatus.COMPLETED
-    answer: dict[str, Any] = json.loads(store.analyses.events(analysis_id)[-1].body)
+    body = store.analyses.events(analysis_id)[-1].body
+    assert body
+    answer: dict[str, Any] = json.loads(body)
     return answer
 
 
@@ -83,7 +85,7 @@ def test_kills_of_a_runner_in_the_middle_of_twenty_chunks(tmp_path: Path, num_ki
                 time.sleep(rng.uniform(0, WORK_SECONDS))
                 runner.kill()
                 in_flight = runner.chunks("begun") - runner.chunks("kept")
-                kept = {event.body for event in store.analyses.events(analysis_id, names=["chunk"])}
+                kept = {event.body for event in store.analyses.events(analysis_id, kinds=[EventKind.CHUNK])}
                 runner = RunnerProcess(tmp_path)
                 answer = until_ended(store, analysis_id)
                 begun = runner.chunks("begun")
@@ -95,11 +97,11 @@ def test_kills_of_a_runner_in_the_middle_of_twenty_chunks(tmp_path: Path, num_ki
                 assert not answer["partial"]
                 events = store.analyses.events(analysis_id)
                 assert [event.number for event in events] == list(range(1, len(events) + 1))
-                chunks = [json.loads(event.body) for event in events if event.name == "chunk"]
+                chunks = [json.loads(event.body) for event in events if event.body and event.kind == "chunk"]
                 assert sorted(chunks, key=lambda chunk: chunk["chunk_index"]) == answer["chunk_results"]
                 assert kept <= {event.body for event in events}
-                names = [event.name for event in events]
-                assert (names.count("plan"), names.count("answer")) == (1, 1)
+                kinds = [event.kind for event in events]
+                assert (kinds.count(EventKind.PLAN), kinds.count(EventKind.RESULT)) == (1, 1)
         finally:
             runner.kill()
     assert max(in_flight_at_kills) > 0, "no kill came in the middle"

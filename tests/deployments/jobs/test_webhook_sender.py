@@ -19,7 +19,7 @@ from deployments.config import AppSettings
 from deployments.jobs import webhook_sender
 from deployments.jobs.webhook_sender import WebhookSender
 from pipeline.config import SourceSettings, StoreSettings
-from pipeline.store import AnalysisStore, open_store
+from pipeline.store import AnalysisStore, AsyncAnalysisStore, open_store
 from tests.pipeline.store.samples import new
 
 KEY = b"k" * 32
@@ -86,11 +86,15 @@ def ended(store: AnalysisStore, url: str) -> str:
     return analysis_id
 
 
-def test_the_receiver_can_trust_it(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
+def sender_of(store: AnalysisStore, settings: AppSettings) -> WebhookSender:
+    return WebhookSender(AsyncAnalysisStore(store), settings)
+
+
+async def test_the_receiver_can_trust_it(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
     analysis_id = ended(store, receiver.url)
-    sender = WebhookSender(store, settings)
-    assert sender.send_one()
-    assert not sender.send_one()
+    sender = sender_of(store, settings)
+    assert await sender.send_one()
+    assert not await sender.send_one()
     ((headers, body),) = receiver.received
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
@@ -106,57 +110,57 @@ def test_the_receiver_can_trust_it(store: AnalysisStore, settings: AppSettings, 
 
 
 @pytest.mark.parametrize("status", [500, 404, 301, 429])
-def test_it_is_tried_again_by_whoever_comes(
+async def test_it_is_tried_again_by_whoever_comes(
     store: AnalysisStore, settings: AppSettings, receiver: Receiver, status: int
 ) -> None:
     ended(store, receiver.url)
     receiver.statuses = [status, status, 200]
     for _ in range(3):  # as after a restart each time
-        assert WebhookSender(store, settings).send_one()
-    assert not WebhookSender(store, settings).send_one()
+        assert await sender_of(store, settings).send_one()
+    assert not await sender_of(store, settings).send_one()
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
     assert len(receiver.received) == 3
 
 
-def test_it_is_given_up_in_the_end(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
+async def test_it_is_given_up_in_the_end(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
     ended(store, receiver.url)
     receiver.statuses = [500]
-    sender = WebhookSender(store, settings)
-    assert [sender.send_one() for _ in range(4)] == [True, True, True, False]
+    sender = sender_of(store, settings)
+    assert [await sender.send_one() for _ in range(4)] == [True, True, True, False]
 
 
-def test_who_is_gone_is_asked_no_more(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
+async def test_who_is_gone_is_asked_no_more(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
     ended(store, receiver.url)
     receiver.statuses = [410]
-    sender = WebhookSender(store, settings)
-    assert [sender.send_one() for _ in range(2)] == [True, False]
+    sender = sender_of(store, settings)
+    assert [await sender.send_one() for _ in range(2)] == [True, False]
 
 
-def test_nobody_listens(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
+async def test_nobody_listens(store: AnalysisStore, settings: AppSettings, receiver: Receiver) -> None:
     receiver.server.shutdown()
     receiver.server.server_close()
     ended(store, receiver.url)
-    assert [WebhookSender(store, settings).send_one() for _ in range(4)] == [True, True, True, False]
+    assert [await sender_of(store, settings).send_one() for _ in range(4)] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0x7f000001"])
-def test_the_servers_own_network_is_out_of_reach(
+async def test_the_servers_own_network_is_out_of_reach(
     store: AnalysisStore, settings: AppSettings, receiver: Receiver, host: str
 ) -> None:
     guarded = settings.model_copy(update={"sources": SourceSettings()})
     ended(store, receiver.url.replace("127.0.0.1", host))
-    sender = WebhookSender(store, guarded)
-    assert [sender.send_one() for _ in range(2)] == [True, False]
+    sender = sender_of(store, guarded)
+    assert [await sender.send_one() for _ in range(2)] == [True, False]
     assert receiver.received == []
 
 
-def test_its_url_is_not_kept_longer_than_needed(
+async def test_its_url_is_not_kept_longer_than_needed(
     store: AnalysisStore, settings: AppSettings, receiver: Receiver
 ) -> None:
     import sqlalchemy
 
     ended(store, receiver.url)
-    WebhookSender(store, settings).send_one()
+    await sender_of(store, settings).send_one()
     with store.database.reading() as connection:
         rows = connection.execute(sqlalchemy.text("SELECT webhook_url FROM analyses")).all()
     assert [tuple(row) for row in rows] == [(None,)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 
 from pipeline.analysis import AnalysisJob
-from pipeline.store import AnalysisAbout, NewAnalysis, NewEvent, StoredJob
+from pipeline.store import AnalysisAbout, EventKind, NewAnalysis, NewEvent, StoredJob
 from pipeline.types import (
     Chunk,
     ChunkAnswer,
@@ -99,8 +98,13 @@ def new(number: int = 0, *, model: str = MODEL, **fields: object) -> NewAnalysis
     return NewAnalysis(about, model, stored, **fields)  # type: ignore[arg-type]
 
 
+PLAN_EVENT = NewEvent(EventKind.PLAN, "{}")
+RESULT_BODY = '{"text": "A cat."}'
+
+
 def chunk_event(index: int, *, success: bool = True) -> NewEvent:
-    return NewEvent("chunk", json.dumps({"chunk_index": index, "success": success}))
+    return NewEvent(EventKind.CHUNK, f"body of {index}", chunk_index=index, chunk_failed=not success)
 
 
-ANSWER_EVENT = NewEvent("answer", '{"text": "A cat."}')
+def text_event(text: str) -> NewEvent:
+    return NewEvent(EventKind.TEXT, text=text)

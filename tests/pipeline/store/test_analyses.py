@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipeline.analysis import Progress
 from pipeline.errors import AnalysisNotFound, EngineBusy, IdempotencyConflict, StoreFailed
-from pipeline.store import AnalysisStatus, AnalysisStore, IdempotencyKey, NewEvent, Progress
+from pipeline.store import AnalysisStatus, AnalysisStore, EventKind, IdempotencyKey
 from tests.pipeline.store.conftest import FakeClock
-from tests.pipeline.store.samples import ANSWER_EVENT, MODEL, chunk_event, new
+from tests.pipeline.store.samples import MODEL, PLAN_EVENT, RESULT_BODY, chunk_event, new
 
 
 def test_what_was_asked_is_found(store: AnalysisStore, opened: Callable[[], AnalysisStore]) -> None:
@@ -76,22 +77,22 @@ def test_too_many_wait(store: AnalysisStore) -> None:
         store.analyses.create(new(number))
     with pytest.raises(EngineBusy, match="50"):
         store.analyses.create(new())
-    assert store.runs.claim([MODEL])
+    assert store.leases.claim([MODEL])
     store.analyses.create(new())
 
 
 def test_cancelling_ends_it_once(store: AnalysisStore) -> None:
     analysis_id = store.analyses.create(new())[0].analysis_id
-    claimed = store.runs.claim([MODEL])
+    claimed = store.leases.claim([MODEL])
     assert claimed
-    store.runs.append(claimed.run, [NewEvent("plan", "{}")], Progress(0, 3))
+    store.leases.append(claimed.lease, [PLAN_EVENT], Progress(0, 3))
     assert store.analyses.cancel(analysis_id)
     record = store.analyses.get(analysis_id)
     assert (record.status, record.chunks_done, record.num_chunks) == (AnalysisStatus.CANCELLED, 0, 3)
     assert record.completed_at and record.expires_at == record.completed_at + 1000
-    assert [event.name for event in store.analyses.events(analysis_id)] == ["plan", "cancelled"]
+    assert [event.kind for event in store.analyses.events(analysis_id)] == ["plan", "cancelled"]
     assert not store.analyses.cancel(analysis_id)
-    assert store.runs.held([claimed.run]) == frozenset()
+    assert store.leases.held([claimed.lease]) == frozenset()
 
 
 def test_one_that_runs_is_not_deleted(store: AnalysisStore) -> None:
@@ -107,16 +108,16 @@ def test_one_that_runs_is_not_deleted(store: AnalysisStore) -> None:
 
 def test_events_from_anywhere(store: AnalysisStore) -> None:
     analysis_id = store.analyses.create(new())[0].analysis_id
-    claimed = store.runs.claim([MODEL])
+    claimed = store.leases.claim([MODEL])
     assert claimed
-    store.runs.append(claimed.run, [NewEvent("plan", "{}"), chunk_event(0)])
-    store.runs.append(claimed.run, [chunk_event(1)])
-    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, ANSWER_EVENT)
+    store.leases.append(claimed.lease, [PLAN_EVENT, chunk_event(0)])
+    store.leases.append(claimed.lease, [chunk_event(1)])
+    store.leases.complete(claimed.lease, RESULT_BODY)
     events = store.analyses.events(analysis_id)
     assert [event.number for event in events] == [1, 2, 3, 4]
-    assert [event.name for event in events] == ["plan", "chunk", "chunk", "answer"]
+    assert [event.kind for event in events] == ["plan", "chunk", "chunk", "result"]
     assert store.analyses.events(analysis_id, after=2, limit=1) == events[2:3]
-    assert store.analyses.events(analysis_id, names=["answer"]) == events[3:]
+    assert store.analyses.events(analysis_id, kinds=[EventKind.RESULT]) == events[3:]
     assert store.analyses.last_events([analysis_id, "analysis-0"]) == {analysis_id: 4}
 
 

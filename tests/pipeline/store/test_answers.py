@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.analysis import StoredRun
+from pipeline.analysis import Lease
 from pipeline.errors import LeaseLost
 from pipeline.store import AnalysisStore
 from pipeline.store.answers import answer_key
@@ -26,11 +26,11 @@ ASKED = {
 KEY = answer_key(**ASKED)  # type: ignore[arg-type]
 
 
-def run_of(store: AnalysisStore) -> StoredRun:
+def lease_of(store: AnalysisStore) -> Lease:
     store.analyses.create(new())
-    claimed = store.runs.claim([MODEL])
+    claimed = store.leases.claim([MODEL])
     assert claimed
-    return claimed.run
+    return claimed.lease
 
 
 @pytest.mark.parametrize(
@@ -65,20 +65,20 @@ def test_what_does_not_is_not() -> None:
 
 
 def test_a_later_run_finds_it_as_it_was(store: AnalysisStore, clock: FakeClock) -> None:
-    run = run_of(store)
-    assert store.answers.find(KEY, 1, run) is None
-    store.answers.keep(KEY, run, ANSWER)
+    lease = lease_of(store)
+    assert store.answers.find(KEY, 1, lease) is None
+    store.answers.keep(KEY, lease, ANSWER)
     clock.now += 11
-    later = store.runs.claim([MODEL])
+    later = store.leases.claim([MODEL])
     assert later
-    assert store.answers.find(KEY, 1, later.run) == ANSWER
+    assert store.answers.find(KEY, 1, later.lease) == ANSWER
     with pytest.raises(LeaseLost):
-        store.answers.find(KEY, 1, run)
+        store.answers.find(KEY, 1, lease)
 
 
 def test_another_analysis_says_that_it_took_it(store: AnalysisStore) -> None:
-    store.answers.keep(KEY, run_of(store), ANSWER)
-    another = run_of(store)
+    store.answers.keep(KEY, lease_of(store), ANSWER)
+    another = lease_of(store)
     found = store.answers.find(KEY, 1, another)
     assert found == ANSWER.reused() != ANSWER
     assert found.text and found.text.generation.text == "A cat sits."
@@ -89,22 +89,22 @@ def test_another_analysis_says_that_it_took_it(store: AnalysisStore) -> None:
 
 
 def test_its_place_is_that_of_the_plan_at_hand(store: AnalysisStore) -> None:
-    store.answers.keep(KEY, run_of(store), ANSWER)
-    found = store.answers.find(KEY, 7, run_of(store))
+    store.answers.keep(KEY, lease_of(store), ANSWER)
+    found = store.answers.find(KEY, 7, lease_of(store))
     assert found and found.chunk_index == 7
 
 
 def test_the_first_one_stays(store: AnalysisStore) -> None:
-    run = run_of(store)
-    store.answers.keep(KEY, run, ANSWER)
-    store.answers.keep(KEY, run, replace(ANSWER, attempts=4))
-    assert store.answers.find(KEY, 1, run) == ANSWER
+    lease = lease_of(store)
+    store.answers.keep(KEY, lease, ANSWER)
+    store.answers.keep(KEY, lease, replace(ANSWER, attempts=4))
+    assert store.answers.find(KEY, 1, lease) == ANSWER
 
 
 def test_it_goes_with_its_analysis(store: AnalysisStore) -> None:
-    run, another = run_of(store), run_of(store)
-    store.answers.keep(KEY, run, ANSWER)
-    store.analyses.cancel(run.analysis_id)
-    store.analyses.delete(run.analysis_id)
-    store.answers.keep(KEY, run, ANSWER)
+    lease, another = lease_of(store), lease_of(store)
+    store.answers.keep(KEY, lease, ANSWER)
+    store.analyses.cancel(lease.analysis_id)
+    store.analyses.delete(lease.analysis_id)
+    store.answers.keep(KEY, lease, ANSWER)
     assert store.answers.find(KEY, 1, another) is None

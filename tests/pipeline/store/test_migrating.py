@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code knows, whoever starts at the same time."""
+"""Processes that start at the same time migrate the tables once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from pipeline.config import StoreSettings
 from pipeline.errors import StoreFailed
 from pipeline.store import AnalysisStore, open_store
-from pipeline.store.tables import METADATA
 from tests.pipeline.store.samples import new
 
 ROOT = Path(__file__).parents[3]
@@ -27,12 +24,6 @@ from pipeline.store import open_store
 store = open_store(StoreSettings.model_validate_json(sys.argv[1]))
 print(len(store.analyses.page(limit=5).records))
 """
-
-
-def test_they_make_the_tables(store: AnalysisStore) -> None:
-    with store.database.reading() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, METADATA) == []
 
 
 def test_many_processes_start_at_once(settings: StoreSettings) -> None:

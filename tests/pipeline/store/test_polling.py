@@ -8,62 +8,62 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline.errors import AnalysisNotFound
-from pipeline.store import AnalysisStatus, AnalysisStore, NewEvent
-from tests.pipeline.store.samples import ANSWER_EVENT, MODEL, chunk_event, new
+from pipeline.store import AnalysisStatus, AnalysisStore, EventKind
+from tests.pipeline.store.samples import MODEL, PLAN_EVENT, RESULT_BODY, chunk_event, new, text_event
 
-NAMES = ("chunk", "answer")
+KINDS = (EventKind.CHUNK, EventKind.RESULT)
 
 
 def test_each_event_is_taken_once(opened: Callable[[], AnalysisStore]) -> None:
     store, other = opened(), opened()
     analysis_id = store.analyses.create(new())[0].analysis_id
-    assert store.polling.take(analysis_id, NAMES) == []
-    claimed = store.runs.claim([MODEL])
+    assert store.polling.take(analysis_id, KINDS) == []
+    claimed = store.leases.claim([MODEL])
     assert claimed
-    store.runs.append(claimed.run, [NewEvent("plan", "{}"), chunk_event(0)])
-    assert [event.body for event in store.polling.take(analysis_id, NAMES)] == [chunk_event(0).body]
-    assert other.polling.take(analysis_id, NAMES) == []
-    store.runs.append(claimed.run, [chunk_event(1), NewEvent("delta", '{"text": "A"}')])
-    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, ANSWER_EVENT)
-    assert [event.name for event in other.polling.take(analysis_id, NAMES)] == ["chunk", "answer"]
-    assert store.polling.take(analysis_id, NAMES) == []
+    store.leases.append(claimed.lease, [PLAN_EVENT, chunk_event(0)])
+    assert [event.body for event in store.polling.take(analysis_id, KINDS)] == [chunk_event(0).body]
+    assert other.polling.take(analysis_id, KINDS) == []
+    store.leases.append(claimed.lease, [chunk_event(1), text_event("A")])
+    store.leases.complete(claimed.lease, RESULT_BODY)
+    assert [event.kind for event in other.polling.take(analysis_id, KINDS)] == ["chunk", "result"]
+    assert store.polling.take(analysis_id, KINDS) == []
 
 
 def test_of_many_that_take_at_once_one_gets_it(opened: Callable[[], AnalysisStore]) -> None:
     stores = [opened() for _ in range(4)]
     analysis_id = stores[0].analyses.create(new())[0].analysis_id
-    claimed = stores[0].runs.claim([MODEL])
+    claimed = stores[0].leases.claim([MODEL])
     assert claimed
-    stores[0].runs.append(claimed.run, [chunk_event(index) for index in range(20)])
+    stores[0].leases.append(claimed.lease, [chunk_event(index) for index in range(20)])
     with ThreadPoolExecutor(8) as pool:
-        takings = list(pool.map(lambda turn: stores[turn % 4].polling.take(analysis_id, NAMES), range(16)))
+        takings = list(pool.map(lambda turn: stores[turn % 4].polling.take(analysis_id, KINDS), range(16)))
     assert sorted(len(taken) for taken in takings) == [0] * 15 + [20]
 
 
 def test_one_that_is_not_there(store: AnalysisStore) -> None:
     with pytest.raises(AnalysisNotFound):
-        store.polling.take("analysis-1", NAMES)
+        store.polling.take("analysis-1", KINDS)
 
 
 def test_what_was_taken_goes_with_its_analysis(store: AnalysisStore) -> None:
     analysis_id = store.analyses.create(new())[0].analysis_id
-    claimed = store.runs.claim([MODEL])
+    claimed = store.leases.claim([MODEL])
     assert claimed
-    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, ANSWER_EVENT)
-    assert len(store.polling.take(analysis_id, NAMES)) == 1
+    store.leases.complete(claimed.lease, RESULT_BODY)
+    assert len(store.polling.take(analysis_id, KINDS)) == 1
     store.analyses.delete(analysis_id)
     with pytest.raises(AnalysisNotFound):
-        store.polling.take(analysis_id, NAMES)
+        store.polling.take(analysis_id, KINDS)
 
 
 def test_how_many_there_are_of_each(store: AnalysisStore) -> None:
     assert store.polling.counts() == {}
     for number in range(3):
         store.analyses.create(new(number))
-    claimed = store.runs.claim([MODEL])
+    claimed = store.leases.claim([MODEL])
     assert claimed
     assert store.polling.counts() == {AnalysisStatus.QUEUED: 2, AnalysisStatus.RUNNING: 1}
     assert store.polling.num_retried() == 0
-    store.runs.release(claimed.run, pause_seconds=0, counts=True)
-    assert store.runs.claim([MODEL])
+    store.leases.release(claimed.lease, pause_seconds=0, counts=True)
+    assert store.leases.claim([MODEL])
     assert store.polling.num_retried() == 1

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from pipeline.errors import AnalysisNotFound
 from pipeline.store import AnalysisStatus, AnalysisStore
 from tests.pipeline.store.conftest import FakeClock
-from tests.pipeline.store.samples import ANSWER, ANSWER_EVENT, MODEL, new
+from tests.pipeline.store.samples import ANSWER, MODEL, RESULT_BODY, new
 
 
 def test_results_expire(store: AnalysisStore, clock: FakeClock) -> None:
     analysis_id = store.analyses.create(new())[0].analysis_id
-    claimed = store.runs.claim([MODEL])
+    claimed = store.leases.claim([MODEL])
     assert claimed
-    store.answers.keep("key", claimed.run, ANSWER)
-    store.runs.finish(claimed.run, AnalysisStatus.COMPLETED, ANSWER_EVENT)
+    store.answers.keep("key", claimed.lease, ANSWER)
+    store.leases.complete(claimed.lease, RESULT_BODY)
     clock.now += 999
     assert store.upkeep.delete_expired() == 0
     clock.now += 2
@@ -25,8 +23,8 @@ def test_results_expire(store: AnalysisStore, clock: FakeClock) -> None:
     with pytest.raises(AnalysisNotFound):
         store.analyses.get(analysis_id)
     store.analyses.create(new())
-    another = store.runs.claim([MODEL])
-    assert another and store.answers.find("key", 1, another.run) is None
+    another = store.leases.claim([MODEL])
+    assert another and store.answers.find("key", 1, another.lease) is None
 
 
 def test_expired_ones_go_in_batches(store: AnalysisStore, clock: FakeClock) -> None:
@@ -57,13 +55,14 @@ def test_what_nobody_came_to_run_has_failed(store: AnalysisStore, clock: FakeClo
     assert store.analyses.get(forgotten).status == AnalysisStatus.FAILED
     assert store.analyses.get(fresh).status == AnalysisStatus.QUEUED
     (event,) = store.analyses.events(forgotten)
-    assert (event.name, json.loads(event.body)["error"]["type"]) == ("error", "deadline_exceeded")
+    assert event.failure and (event.kind, event.failure.type) == ("failed", "deadline_exceeded")
+    assert store.analyses.get(forgotten).failure == event.failure
 
 
 def test_a_long_one_that_is_run_is_not_forgotten(store: AnalysisStore, clock: FakeClock) -> None:
     store.analyses.create(new())
-    claimed = store.runs.claim([MODEL])
+    claimed = store.leases.claim([MODEL])
     assert claimed
     clock.now += 5000
-    store.runs.renew([claimed.run])
+    store.leases.renew([claimed.lease])
     assert store.upkeep.fail_forgotten() == 0

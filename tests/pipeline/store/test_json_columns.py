@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.analysis import AnalysisJob
 from pipeline.store import StoredJob
-from pipeline.store.documents import CHUNK_ANSWERS, JOBS
+from pipeline.store.json_columns import CHUNK_ANSWERS, JOBS
 from pipeline.types import ChunkFailure, HttpUrl, HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
 from tests.pipeline.store.samples import ANSWER, job
 
@@ -39,9 +39,10 @@ def test_what_an_earlier_release_wrote_is_read() -> None:
     """Fields with a default may be missing."""
     text = json.loads(JOBS.dump(StoredJob(job())))
     del text["job"]["cache_salt"], text["job"]["token_sampling"]["adapter"]
+    text["job"]["run"] = None  # the lease's former name
     loaded = JOBS.load(json.dumps(text)).job
     assert isinstance(loaded, AnalysisJob)
-    assert (loaded.cache_salt, loaded.token_sampling.adapter) == (None, None)
+    assert (loaded.cache_salt, loaded.token_sampling.adapter, loaded.lease) == (None, None, None)
 
 
 def test_a_url_is_stored_as_an_earlier_release_wrote_it() -> None:

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 
 from deployments.config import AppSettings
-from deployments.jobs import stored_runs
-from deployments.jobs.stored_runs import StoredRuns
+from deployments.jobs import leased_analyses
+from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.model_choice import ModelChoice, choose_model
+from deployments.wire.stored_events import EVENT_NAMES, event_data
 from pipeline import errors
 from pipeline.analysis import ChunkDone
 from pipeline.config import StoreSettings
-from pipeline.store import AnalysisStatus, AnalysisStore, NewEvent, open_store
+from pipeline.store import AnalysisStatus, AnalysisStore, AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkFailure
 from tests.deployments.fake_orchestrator import FakeOrchestrator
-from tests.pipeline.store.samples import new
+from tests.pipeline.store.samples import new, text_event
 
 SETTINGS = StoreSettings(lease_seconds=1, max_attempts=3, max_running=2)
 CHOICE: ModelChoice = choose_model(AppSettings(lora_adapters={"sports": "a/folder"}), num_gpus=0, vllm_has_cuda=False)
@@ -43,17 +44,17 @@ def orchestrator(store: AnalysisStore) -> FakeOrchestrator:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_runs, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(stored_runs, "BUSY_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(leased_analyses, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(leased_analyses, "BUSY_PAUSE_SECONDS", 0.01)
 
 
 @asynccontextmanager
-async def running(store: AnalysisStore, orchestrator: FakeOrchestrator) -> AsyncIterator[StoredRuns]:
+async def running(store: AnalysisStore, orchestrator: FakeOrchestrator) -> AsyncIterator[LeasedAnalyses]:
     """A runner at work."""
-    runs = StoredRuns(store, orchestrator, SETTINGS, CHOICE)
-    task = asyncio.create_task(runs.run())
+    analyses = LeasedAnalyses(AsyncAnalysisStore(store), orchestrator, SETTINGS, CHOICE)
+    task = asyncio.create_task(analyses.run())
     try:
-        yield runs
+        yield analyses
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -79,7 +80,7 @@ async def until_ended(store: AnalysisStore, analysis_id: str) -> AnalysisStatus:
 def events(store: AnalysisStore, analysis_id: str) -> list[tuple[str, Any]]:
     found = store.analyses.events(analysis_id)
     assert [event.number for event in found] == list(range(1, len(found) + 1))
-    return [(event.name, json.loads(event.body)) for event in found]
+    return [(EVENT_NAMES[event.kind], json.loads(event_data(event))) for event in found]
 
 
 def names(store: AnalysisStore, analysis_id: str) -> list[str]:
@@ -120,10 +121,10 @@ async def test_the_same_question_again_takes_the_answers(store: AnalysisStore, o
 async def test_it_ends_also_when_it_is_woken_in_the_same_moment(
     store: AnalysisStore, orchestrator: FakeOrchestrator
 ) -> None:
-    runs = StoredRuns(store, orchestrator, SETTINGS, CHOICE)
-    task = asyncio.create_task(runs.run())
+    analyses = LeasedAnalyses(AsyncAnalysisStore(store), orchestrator, SETTINGS, CHOICE)
+    task = asyncio.create_task(analyses.run())
     await asyncio.sleep(0.1)  # it waits for something to do
-    runs.wake()
+    analyses.wake()
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task], timeout=2)
@@ -158,7 +159,7 @@ async def test_two_runners_run_each_once(store: AnalysisStore) -> None:
     starts: list[str] = []
     for orchestrator in orchestrators:
         analyze = orchestrator.analyze
-        orchestrator.analyze = lambda job, analyze=analyze: starts.append(job.run.analysis_id) or analyze(job)  # type: ignore[method-assign,func-returns-value,union-attr]
+        orchestrator.analyze = lambda job, analyze=analyze: starts.append(job.lease.analysis_id) or analyze(job)  # type: ignore[method-assign,func-returns-value,union-attr]
     asked = [ask(store) for _ in range(10)]
     async with running(store, orchestrators[0]), running(store, orchestrators[1]):
         for analysis_id in asked:
@@ -170,9 +171,9 @@ async def test_another_runner_takes_over(store: AnalysisStore) -> None:
     first = FakeOrchestrator(store, CHOICE, num_chunks=12, chunk_seconds=0.1)
     second = FakeOrchestrator(store, CHOICE, num_chunks=12)
     analysis_id = ask(store)
-    claimed = store.runs.claim([CHOICE.served_model_name])  # by one that died at once
+    claimed = store.leases.claim([CHOICE.served_model_name])  # by one that died at once
     assert claimed
-    store.runs.release(claimed.run, pause_seconds=0, counts=True)
+    store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     async with running(store, first):
         await until(lambda: store.analyses.get(analysis_id).chunks_done >= 5, "some chunks")
     done = store.analyses.get(analysis_id).chunks_done
@@ -191,14 +192,14 @@ async def test_a_run_without_its_runner_begins_no_further_chunk(store: AnalysisS
     """The Orchestrator outlives a runner that is killed; the one that follows has the lease."""
     orchestrator = FakeOrchestrator(store, CHOICE, num_chunks=12, chunk_seconds=0.05)
     ask(store)
-    claimed = store.runs.claim([CHOICE.served_model_name])
+    claimed = store.leases.claim([CHOICE.served_model_name])
     assert claimed
-    job = replace(claimed.job.job, run=claimed.run)
+    job = replace(claimed.job.job, lease=claimed.lease)
 
     async def cancel_after_the_first_chunk() -> None:
         async for happened in orchestrator.analyze(job):
             if isinstance(happened, ChunkDone):
-                store.analyses.cancel(claimed.run.analysis_id)
+                store.analyses.cancel(claimed.lease.analysis_id)
 
     with pytest.raises(errors.LeaseLost):
         await cancel_after_the_first_chunk()
@@ -285,9 +286,9 @@ async def test_one_that_brings_the_server_down_each_time_fails(
 ) -> None:
     analysis_id = ask(store)
     for _ in range(SETTINGS.max_attempts):
-        claimed = store.runs.claim([CHOICE.served_model_name])
+        claimed = store.leases.claim([CHOICE.served_model_name])
         assert claimed
-        store.runs.release(claimed.run, pause_seconds=0, counts=True)
+        store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     async with running(store, orchestrator):
         assert await until_ended(store, analysis_id) == AnalysisStatus.FAILED
     assert events(store, analysis_id)[-1][1]["error"]["type"] == "service_error"
@@ -298,10 +299,10 @@ async def test_a_text_that_comes_out_differently_is_not_mixed(
     store: AnalysisStore, orchestrator: FakeOrchestrator
 ) -> None:
     analysis_id = ask(store)
-    claimed = store.runs.claim([CHOICE.served_model_name])
+    claimed = store.leases.claim([CHOICE.served_model_name])
     assert claimed
-    store.runs.append(claimed.run, [NewEvent("delta", '{"text": "Scene 0.Seen 1"}')])
-    store.runs.release(claimed.run, pause_seconds=0, counts=True)
+    store.leases.append(claimed.lease, [text_event("Scene 0.Seen 1")])
+    store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     async with running(store, orchestrator):
         await until_ended(store, analysis_id)
     told = events(store, analysis_id)
@@ -311,10 +312,10 @@ async def test_a_text_that_comes_out_differently_is_not_mixed(
 
 async def test_a_text_goes_on_where_it_was(store: AnalysisStore, orchestrator: FakeOrchestrator) -> None:
     analysis_id = ask(store)
-    claimed = store.runs.claim([CHOICE.served_model_name])
+    claimed = store.leases.claim([CHOICE.served_model_name])
     assert claimed
-    store.runs.append(claimed.run, [NewEvent("delta", '{"text": "Scene 0.Sce"}')])
-    store.runs.release(claimed.run, pause_seconds=0, counts=True)
+    store.leases.append(claimed.lease, [text_event("Scene 0.Sce")])
+    store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     async with running(store, orchestrator):
         await until_ended(store, analysis_id)
     told = events(store, analysis_id)
