@@ -1,5 +1,6 @@
 """Downloads of a completed analysis: `GET /v1/analyses/{id}/export`, rendered by the client's own code."""
 
+import asyncio
 import json
 import re
 import unicodedata
@@ -9,11 +10,12 @@ from urllib.parse import quote, unquote
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from deployments.api.service import ServiceDependency
+from deployments.api.service import Service, ServiceDependency
 from deployments.api.stored import get_analysis
+from deployments.wire.stored_bodies import AnalysisObjectBody
 from longtake.parsing import parsed
 from longtake.results import Answer
-from pipeline.errors import AnalysisNotCompleted
+from pipeline.errors import AnalysisNotCompleted, SourceNotFound
 
 MAX_STEM_CHARACTERS = 80
 DEFAULT_STEM = "answer"
@@ -60,10 +62,20 @@ async def export_analysis(analysis_id: str, format: ExportFormat, service: Servi
         )
     content = _rendered(analysis.result.model_dump(mode="json"), format, title=analysis.prompt)
     headers = {
-        "Content-Disposition": _attachment(analysis.video, suffix=format),
+        "Content-Disposition": _attachment(await _video_name(analysis, service), suffix=format),
         "X-Content-Type-Options": "nosniff",
     }
     return Response(content, headers=headers, media_type=MEDIA_TYPES[format])
+
+
+async def _video_name(analysis: AnalysisObjectBody, service: Service) -> str:
+    """Return the name that the client gave an upload, as long as it is there; else what the analysis shows."""
+    if analysis.file_id is None:
+        return analysis.video
+    try:
+        return (await asyncio.to_thread(service.uploads.get, analysis.file_id)).file_name
+    except SourceNotFound:
+        return analysis.video
 
 
 def _rendered(result: dict[str, object], format: ExportFormat, *, title: str) -> str:

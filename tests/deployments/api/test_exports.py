@@ -21,6 +21,7 @@ from pipeline.analysis import PlanReady
 from pipeline.errors import DecodeFailed
 from tests.deployments.api.fakes import PLAN, done
 from tests.deployments.api.storing import ROUTE, ask, claimed_from, journal_of
+from tests.deployments.api.uploading import upload
 from tests.deployments.api.wire import error_of
 
 TIMED = done("[00:05] Ein Kätzchen --> da. 66.3 Regen.")
@@ -124,10 +125,21 @@ def test_files_are_called_as_the_video(
     client: TestClient, service: Service, video: dict[str, str], ascii_name: str, name: str
 ) -> None:
     analysis_id = completed(client, service, **{"video_url": None} | video)
-    response = client.get(f"{ROUTE}/{analysis_id}/export", params={"format": "srt"})
-    kind, quoted, encoded = response.headers["content-disposition"].split("; ")
+    kind, quoted, encoded = disposition(client, analysis_id).split("; ")
     assert (kind, quoted) == ("attachment", f'filename="{ascii_name}"')
     assert unquote(encoded.removeprefix("filename*=UTF-8''")) == name
+
+
+def test_a_file_about_an_upload_is_called_as_the_upload(client: TestClient, service: Service) -> None:
+    file_id = upload(client, name="Über uns.mp4")["id"]
+    analysis_id = completed(client, service, video_url=None, file_id=file_id)
+    assert 'filename="Uber uns.srt"' in disposition(client, analysis_id)
+    client.delete(f"/v1/files/{file_id}")
+    assert f'filename="{file_id}.srt"' in disposition(client, analysis_id)
+
+
+def disposition(client: TestClient, analysis_id: str) -> str:
+    return client.get(f"{ROUTE}/{analysis_id}/export?format=srt").headers["content-disposition"]
 
 
 def test_only_a_completed_analysis_has_an_answer(client: TestClient, service: Service) -> None:
