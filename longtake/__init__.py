@@ -13,7 +13,8 @@ from longtake.events import (
     ServerEvent,
 )
 from longtake.options import AnalysisOptions, SubmitOptions, Webhook
-from longtake.results import AnalysisState, Answer, ChunkResult, Coverage, Estimate, File, Plan
+from longtake.plans import Estimate, Plan
+from longtake.results import AnalysisState, Answer, ChunkResult, Coverage, File
 from longtake.times import Citation, FoundTime, TimedResult
 from longtake.videos import ServerPath
 

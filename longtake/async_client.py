@@ -16,8 +16,9 @@ from longtake.connections import AsyncConnection
 from longtake.errors import AnalysisCancelled
 from longtake.events import AnswerEvent, OnEvent, ServerEvent
 from longtake.options import AnalysisOptions, SubmitOptions
+from longtake.plans import Estimate
 from longtake.requests import UploadProgress
-from longtake.results import AnalysisState, Answer, Estimate, File, Status
+from longtake.results import AnalysisState, Answer, File, Status
 from longtake.resumption import Resumption
 from longtake.videos import Video
 

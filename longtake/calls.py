@@ -12,8 +12,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from longtake.errors import ServerError
 from longtake.parsing import parsed
+from longtake.plans import Estimate
 from longtake.requests import Request, Upload, UploadProgress
-from longtake.results import AnalysisState, Answer, Estimate, File, Status
+from longtake.results import AnalysisState, Answer, File, Status
 from longtake.videos import Video, is_local_file, video_fields
 
 Result = TypeVar("Result")

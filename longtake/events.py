@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from longtake.errors import ServerError
 from longtake.parsing import parsed
-from longtake.results import Answer, ChunkResult, Plan
+from longtake.plans import Plan
+from longtake.results import Answer, ChunkResult
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from deployments.api.analyses import Question, open_job
 from deployments.api.documentation import json_or_form_body
 from deployments.api.service import ServiceDependency
 from deployments.api.video_requests import VideoRequest, read_request
-from deployments.wire.result_bodies import PlanBody
+from deployments.wire.plan_bodies import PlanBody
 from deployments.wire.schema import Schema
 from pipeline.analysis import Estimate, ExpectedSeconds
 from pipeline.types import Prompt

@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Any
 
 from deployments.model_choice import ModelChoice
-from deployments.wire.result_bodies import AnalysisBody, ChunkResultBody, PlanBody
+from deployments.wire.plan_bodies import PlanBody
+from deployments.wire.result_bodies import AnalysisBody, ChunkResultBody
 from pipeline.analysis import (
     AnalysisDone,
     AnalysisEvent,

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from deployments.model_choice import ModelChoice
+from deployments.wire.plan_bodies import VideoInfoBody
 from deployments.wire.schema import Schema
 from deployments.wire.time_bodies import CitationBody, FoundTimeBody, TimedResultBody
 from pipeline.analysis import AnalysisDone
@@ -15,30 +16,8 @@ from pipeline.types import (
     TokenLogprob,
     TokenSampling,
     TokenUsage,
-    VideoInfo,
     WrittenToken,
 )
-
-
-class VideoInfoBody(Schema):
-    width: int
-    height: int
-    fps: float
-    duration: float
-    """Seconds."""
-    total_frames: int
-    codec: str
-
-    @classmethod
-    def of(cls, video: VideoInfo) -> "VideoInfoBody":
-        return cls(
-            width=video.width,
-            height=video.height,
-            fps=round(video.fps, 3),
-            duration=round(video.duration_seconds, 3),
-            total_frames=video.total_frames,
-            codec=video.codec,
-        )
 
 
 class FailureBody(Schema):
@@ -181,46 +160,6 @@ class UsageBody(Schema):
             completion_tokens=usage.completion_tokens,
             total_tokens=usage.total_tokens,
             prompt_tokens_details=PromptTokensBody(cached_tokens=usage.cached_tokens),
-        )
-
-
-class PlannedChunkBody(Schema):
-    chunk_index: int
-    start_time: float
-    end_time: float
-    num_frames: int
-    width: int
-    """Pixels at which the model sees the frames."""
-    height: int
-
-
-class PlanBody(Schema):
-    """The first event of a stream."""
-
-    video_info: VideoInfoBody
-    num_chunks: int
-    chunk_duration: float
-    chunks: list[PlannedChunkBody]
-    notices: list[str]
-
-    @classmethod
-    def of(cls, plan: ChunkPlan) -> "PlanBody":
-        return cls(
-            video_info=VideoInfoBody.of(plan.video),
-            num_chunks=len(plan.chunks),
-            chunk_duration=plan.chunk_duration_seconds,
-            chunks=[
-                PlannedChunkBody(
-                    chunk_index=chunk.index,
-                    start_time=round(chunk.start_seconds, 3),
-                    end_time=round(chunk.stop_seconds, 3),
-                    num_frames=chunk.num_frames,
-                    width=chunk.width_px,
-                    height=chunk.height_px,
-                )
-                for chunk in plan.chunks
-            ],
-            notices=list(plan.notices),
         )
 
 

@@ -3,7 +3,8 @@
 from typing import Any, Literal, Self
 
 from deployments.wire.errors import ErrorDetail
-from deployments.wire.result_bodies import AnalysisBody, ChunkResultBody, PlanBody
+from deployments.wire.plan_bodies import PlanBody
+from deployments.wire.result_bodies import AnalysisBody, ChunkResultBody
 from deployments.wire.schema import Schema
 from deployments.wire.stored_events import error_detail
 from pipeline.store import AnalysisRecord, AnalysisStatus

@@ -16,7 +16,8 @@ from rich.text import Text
 from longtake.clock import clock
 from longtake.events import ChunkEvent, DeltaEvent, PlanEvent, ProgressEvent, ServerEvent
 from longtake.exports import UNSUPPORTED, spans
-from longtake.results import Answer, Estimate, VideoInfo
+from longtake.plans import Estimate, VideoInfo
+from longtake.results import Answer
 
 
 class Stages:

@@ -24,7 +24,8 @@ from deployments.wire.event_bodies import EventName
 from longtake import AnalysisOptions, DeltaEvent, Longtake, ProgressEvent, ServerError, ServerPath, SubmitOptions
 from longtake.calls import ExportFormat, Order, Purpose
 from longtake.events import ERROR, EVENT_TYPES, event_of
-from longtake.results import AnalysisState, Answer, Estimate, File, Status
+from longtake.plans import Estimate
+from longtake.results import AnalysisState, Answer, File, Status
 from pipeline.analysis import AnswerDelta, Progress
 from tests.longtake.bodies import EVENT_BODIES
 from tests.longtake.schemas import Comparison, Schema

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from longtake import Answer, Plan
+from longtake import Answer
 from longtake.parsing import parsed
-from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT
+from tests.deployments.api.result_bodies import CHUNK_RESULT
 from tests.longtake.answers import answer_json, answer_of
 
 
@@ -99,12 +99,6 @@ def test_without_a_merge_the_chunks_stand_for_themselves() -> None:
     answer = answer_of(None, aggregation_error="No room.")
     assert answer.text == "[00:00 - 01:00]\nA cat sits."
     assert "**The answers were not merged:** No room." in answer.to_markdown()
-
-
-def test_a_plan_in_a_notebook() -> None:
-    chunk = {"chunk_index": 0, "start_time": 0, "end_time": 60, "num_frames": 120, "width": 96, "height": 64}
-    plan = {"video_info": ANALYSIS["video_info"], "num_chunks": 1, "chunk_duration": 60, "chunks": [chunk]}
-    assert "| 00:00 – 01:00 | 120 of 96x64 |" in parsed(Plan, plan)._repr_markdown_()
 
 
 def test_of_a_newer_server_what_is_unknown_is_kept_raw() -> None:
