@@ -77,7 +77,7 @@ check: setup  ## lint, formatting, types, the rules of import, and that names, t
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m tools.house
+	$(BIN)/python -m tools.checks
 	$(MAKE) --no-print-directory check-page
 
 check-page: $(PAGE_TOOLS)  ## types and lint of the page's code

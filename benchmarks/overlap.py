@@ -21,7 +21,7 @@ from deployments.model_choice import choose_model
 from deployments.serving.embedded_server import APPLICATION
 from pipeline.analysis import AnalysisJob
 from pipeline.answers.prompting import chunk_prompt
-from pipeline.planning.scheduling import run_windowed
+from pipeline.concurrency import run_windowed
 from pipeline.types import Chunk, ChunkPlan, Prompt, StoredVideo, TokenBudget
 from tools.demo_model.language import LIST_PROMPT
 

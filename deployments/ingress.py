@@ -15,9 +15,9 @@ from deployments.api import (
     native,
     openai,
     openai_requests,
-    resumable,
     runpod,
-    stored,
+    stored_analyses,
+    tus_uploads,
 )
 from deployments.api.documentation import ERROR_RESPONSES, add_documentation
 from deployments.api.event_feeds import EventFeeds
@@ -39,8 +39,8 @@ def build_http_app() -> FastAPI:
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     app.add_middleware(RequestSpans)
-    # resumable before files: `/v1/files/{file_id}` would match `/v1/files/uploads`.
-    for dialect in (native, stored, exports, estimates, openai, runpod, resumable, files, health):
+    # tus_uploads before files: `/v1/files/{file_id}` would match `/v1/files/uploads`.
+    for dialect in (native, stored_analyses, exports, estimates, openai, runpod, tus_uploads, files, health):
         app.include_router(dialect.router, responses=ERROR_RESPONSES)
     add_page(app)
     bodies: list[type[BaseModel]] = [

@@ -13,7 +13,7 @@ from deployments.chunks.chunk_calls import ChunkCalls
 from deployments.chunks.kept_answers import KeptAnswers
 from deployments.config import AnalysisSettings
 from deployments.model_choice import ModelChoice
-from deployments.serving.calls import deadline, with_retries
+from deployments.serving.retries import deadline, with_retries
 from deployments.serving.text_relay import TextRelay, relay_through, relayed
 from deployments.telemetry.analysis_monitor import AnalysisMonitor
 from deployments.telemetry.tracing import stage
@@ -33,9 +33,9 @@ from pipeline.answers.merging import Merged, MergeTask
 from pipeline.answers.prompting import PART_TOKENS, text_token_bound
 from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.answers.timed_results import timed_results
+from pipeline.concurrency import run_windowed
 from pipeline.config import StoreSettings
 from pipeline.errors import EngineBusy, LongtakeError
-from pipeline.planning.scheduling import run_windowed
 from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from pipeline.store import AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken

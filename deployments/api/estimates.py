@@ -4,8 +4,8 @@ from typing import Self
 
 from fastapi import APIRouter, Request
 
-from deployments.api.analyses import Question, open_job
 from deployments.api.documentation import json_or_form_body
+from deployments.api.driving import Question, open_job
 from deployments.api.service import ServiceDependency
 from deployments.api.video_requests import VideoRequest, read_request
 from deployments.wire.plan_bodies import PlanBody

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from deployments.api.service import Service, ServiceDependency
-from deployments.api.stored import get_analysis
+from deployments.api.stored_analyses import get_analysis
 from deployments.wire.stored_bodies import AnalysisObjectBody
 from longtake.parsing import parsed
 from longtake.results import Answer

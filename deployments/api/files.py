@@ -11,8 +11,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from deployments.api.byte_ranges import asked_range
 from deployments.api.documentation import form_body
-from deployments.api.ranges import asked_range
 from deployments.api.service import Service, ServiceDependency
 from deployments.wire.request_bodies import (
     FIELDS_BYTES,

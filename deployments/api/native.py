@@ -7,11 +7,10 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from deployments.api.analyses import Question, answer
 from deployments.api.documentation import json_or_form_body
-from deployments.api.requested_video import RequestedVideo
+from deployments.api.driving import Question, answer
 from deployments.api.service import Service, ServiceDependency
-from deployments.api.stored import (
+from deployments.api.stored_analyses import (
     MAX_METADATA,
     AnalysisToStore,
     Metadata,
@@ -19,6 +18,7 @@ from deployments.api.stored import (
     store_analysis,
 )
 from deployments.api.video_requests import VideoRequest, read_request
+from deployments.api.video_sources import RequestedVideo
 from deployments.model_choice import ModelChoice
 from deployments.wire.errors import error_body
 from deployments.wire.event_bodies import EventBodies

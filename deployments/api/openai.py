@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from deployments.api.analyses import answer
+from deployments.api.dialect_route import dialect_route
 from deployments.api.documentation import json_body
+from deployments.api.driving import answer
 from deployments.api.openai_replies import ChatReply, coded_error, with_code
 from deployments.api.openai_requests import ChatCompletionRequest, chat_completion_request, question_of
-from deployments.api.routes import dialect_route
 from deployments.api.service import Service, ServiceDependency
 from deployments.wire.errors import plain_error
 from deployments.wire.request_bodies import read_json

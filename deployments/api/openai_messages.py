@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from deployments.api.requested_video import RequestedVideo
+from deployments.api.video_sources import RequestedVideo
 from pipeline.answers.prompting import checked_prompt, follow_up
 from pipeline.errors import InvalidRequest
 from pipeline.sources import parse_video_url

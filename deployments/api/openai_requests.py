@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.api.analyses import Question
+from deployments.api.driving import Question
 from deployments.api.openai_messages import TAGS, Message, prompt_of, video_of
 from deployments.api.options import AnalysisOptions
-from deployments.api.requested_video import RequestedVideo, at_sample_fps
+from deployments.api.video_sources import RequestedVideo, at_sample_fps
 from deployments.wire.validation import refuse_unsupported, validated
 from pipeline.errors import InvalidRequest
 from pipeline.types import LocalVideo

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.api.dialect_route import dialect_route
 from deployments.api.documentation import json_body
 from deployments.api.native import AnalysisRequest, to_store
-from deployments.api.routes import dialect_route
 from deployments.api.runpod_jobs import health_body, job_body, job_state, stream_items
 from deployments.api.service import Service, ServiceDependency
-from deployments.api.stored import keep_analysis
+from deployments.api.stored_analyses import keep_analysis
 from deployments.api.video_requests import video_of
 from deployments.wire.errors import error_body, error_response
 from deployments.wire.request_bodies import read_json

@@ -10,11 +10,11 @@ from fastapi import Depends
 from ray import serve
 
 from deployments.api.event_feeds import EventFeeds
-from deployments.api.requested_video import FormFile, FrameList, RequestedVideo
+from deployments.api.video_sources import FormFile, FrameList, RequestedVideo
 from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from deployments.orchestrator_client import OrchestratorClient
-from deployments.serving.calls import deadline
+from deployments.serving.retries import deadline
 from pipeline.errors import LongtakeError
 from pipeline.sources import (
     REQUEST_PURPOSE,

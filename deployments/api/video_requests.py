@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from deployments.api.options import AnalysisOptions
-from deployments.api.requested_video import FormFile, RequestedVideo, requested_video
+from deployments.api.video_sources import FormFile, RequestedVideo, requested_video
 from deployments.wire.request_bodies import form_fields, is_multipart, read_form, read_json, uploaded_file
 from deployments.wire.validation import validated
 from pipeline.config import SourceSettings

@@ -12,15 +12,15 @@ from ray.serve.handle import DeploymentHandle
 from deployments.chunks.decoded_chunks import ChunkKey, DecodedChunks, chunk_key
 from deployments.config import AnalysisSettings
 from deployments.logs import logger
-from deployments.serving.calls import deadline, with_retries
 from deployments.serving.ray_errors import INTERNAL_ERROR
+from deployments.serving.retries import deadline, with_retries
 from deployments.serving.text_relay import TextRelay, relay_through
 from deployments.telemetry.decoding_metrics import FrameStoreMetrics
 from deployments.telemetry.tracing import Stage, stage
 from pipeline.analysis import AnalysisJob
 from pipeline.answers.prompting import chunk_question
+from pipeline.concurrency import ByteBudget
 from pipeline.errors import LongtakeError
-from pipeline.planning.scheduling import ByteBudget
 from pipeline.types import Chunk, ChunkAnswer, ChunkFailure, ChunkPlan, ChunkText
 
 

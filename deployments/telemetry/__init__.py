@@ -1,1 +1,1 @@
-"""Metrics, traces and logs."""
+"""Metrics and traces; logs are in `deployments.logs`, below every room."""

@@ -4,7 +4,6 @@ Everything here is synchronous; callers run it in threads.
 """
 
 from pipeline.sources.copies import LocalCopy
-from pipeline.sources.library import VideoLibrary
 from pipeline.sources.remote.http_posts import PostFailed, post
 from pipeline.sources.remote.s3_objects import s3_client
 from pipeline.sources.uploads.opening import open_resumable_uploads, open_upload_store
@@ -18,7 +17,8 @@ from pipeline.sources.uploads.stored_files import (
     delete_if_present,
     page_of,
 )
-from pipeline.sources.urls import (
+from pipeline.sources.video_library import VideoLibrary
+from pipeline.sources.video_urls import (
     DataUrl,
     decode_data_url,
     decode_frame_list,

@@ -15,6 +15,7 @@ A fifth, `sample_fps`, describes no plan: it is the rate at which a client took 
 
 from pipeline.types.answers import ChunkAnswer, ChunkFailure, ChunkText, Citation, Coverage, Note, TimedResult
 from pipeline.types.frames import DecodedFrames, DecodeReport, PreparedChunk, VideoSegment
+from pipeline.types.http_url import HttpUrl
 from pipeline.types.plans import Chunk, ChunkPlan, PacketRun
 from pipeline.types.requests import (
     NO_TRAIL,
@@ -30,7 +31,6 @@ from pipeline.types.requests import (
 )
 from pipeline.types.sources import HttpVideo, LocalVideo, S3Video, StoredVideo, VideoSource
 from pipeline.types.texts import Generation, TextDelta, TokenLogprob, TokenUsage, WrittenToken
-from pipeline.types.urls import HttpUrl
 from pipeline.types.videos import NO_TREATMENT, HdrTransfer, PictureTreatment, VideoInfo
 
 __all__ = [

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from pipeline.errors import InvalidRequest
-from pipeline.types.urls import HttpUrl
+from pipeline.types.http_url import HttpUrl
 
 
 @dataclass(frozen=True)

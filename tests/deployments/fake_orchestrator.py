@@ -22,7 +22,7 @@ from pipeline.analysis import (
 )
 from pipeline.answers.coverage import measure_coverage
 from pipeline.answers.timed_results import timed_results
-from pipeline.planning.scheduling import run_windowed
+from pipeline.concurrency import run_windowed
 from pipeline.store import AnalysisStore, AsyncAnalysisStore
 from pipeline.types import (
     Chunk,

@@ -12,7 +12,8 @@ import httpcore
 
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceForbidden, SourceNotFound, SourceUnavailable
-from pipeline.sources.remote.attempts import (
+from pipeline.sources.remote.public_addresses import GuardedNetwork, Resolver, resolve_host
+from pipeline.sources.remote.retries import (
     Deadline,
     RetryBudgets,
     TransientFailure,
@@ -20,7 +21,6 @@ from pipeline.sources.remote.attempts import (
     retry,
     retry_after_seconds,
 )
-from pipeline.sources.remote.public_addresses import GuardedNetwork, Resolver, resolve_host
 from pipeline.sources.remote.transfers import Body, RemoteVersion, changed_in_transfer
 from pipeline.types import HttpUrl
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import httpcore
 
 from pipeline.config import SourceSettings
-from pipeline.sources.remote.attempts import Deadline, TransientFailure
 from pipeline.sources.remote.public_addresses import GuardedNetwork, Resolver, resolve_host
+from pipeline.sources.remote.retries import Deadline, TransientFailure
 from pipeline.types import HttpUrl
 
 

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from pipeline.errors import ServiceError
-from pipeline.sources.remote.attempts import Deadline
+from pipeline.sources.remote.retries import Deadline
 
 _PARTIAL = ".partial"
 _OWN_NAME = re.compile(r"[0-9a-f]{32}(\.partial)?")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import httpcore
 
 from pipeline.errors import SourceForbidden, SourceNotFound
-from pipeline.sources.remote.attempts import Deadline, TransientFailure
+from pipeline.sources.remote.retries import Deadline, TransientFailure
 
 Resolver = Callable[[str, int], Sequence[str]]
 """Resolves host and port to IP addresses; raises socket.gaierror."""

@@ -11,7 +11,7 @@ import struct
 from typing import BinaryIO
 
 from pipeline.config import SourceSettings
-from pipeline.sources.remote.attempts import Deadline, TransientFailure, retry
+from pipeline.sources.remote.retries import Deadline, TransientFailure, retry
 from pipeline.sources.remote.transfers import Origin, RemoteVersion
 from pipeline.video.video_files import BLOCK_BYTES, missing_range, num_blocks
 

@@ -27,7 +27,7 @@ from pipeline.errors import (
     SourceNotFound,
     SourceUnavailable,
 )
-from pipeline.sources.remote.attempts import (
+from pipeline.sources.remote.retries import (
     Deadline,
     RetryBudgets,
     TransientFailure,

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 from pipeline.errors import SourceChanged
 from pipeline.sources.copies import check_size
-from pipeline.sources.remote.attempts import Deadline, RetryBudget, retry
+from pipeline.sources.remote.retries import Deadline, RetryBudget, retry
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 
 from pipeline.config import SourceSettings
 from pipeline.errors import ServiceError, SourceError, SourceForbidden, SourceNotFound, SourceUnavailable
-from pipeline.sources.remote.attempts import MAX_ATTEMPTS
+from pipeline.sources.remote.retries import MAX_ATTEMPTS
 from pipeline.sources.remote.s3_objects import s3_client, translated_errors
 from pipeline.sources.uploads.stored_files import (
     DEFAULT_PURPOSE,

@@ -12,7 +12,7 @@ from deployments.api.options import AnalysisOptions
 from deployments.chunks.chunk_calls import ChunkCalls
 from deployments.config import AnalysisSettings, AppSettings
 from deployments.model_choice import choose_model
-from deployments.serving import calls
+from deployments.serving import retries
 from deployments.serving.text_relay import TextRelay
 from pipeline.analysis import AnalysisJob
 from pipeline.errors import DecodeFailed
@@ -26,7 +26,7 @@ CHUNK = PLAN.chunks[0]
 
 @pytest.fixture
 def metrics(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMetrics]:
-    monkeypatch.setattr(calls, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.001)
     with recorded() as metrics:
         yield metrics
 

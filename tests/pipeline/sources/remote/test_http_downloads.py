@@ -29,7 +29,7 @@ from tests.pipeline.sources.origins import HttpSite, Page, in_turn, page, redire
 
 @pytest.fixture
 def library(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> VideoLibrary:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sources.remote.retries._FIRST_PAUSE_SECONDS", 0.01)
     return VideoLibrary(settings)
 
 

@@ -17,8 +17,8 @@ from pipeline.config import SourceSettings
 from pipeline.errors import ServiceError, SourceUnavailable
 from pipeline.sources import VideoLibrary
 from pipeline.sources.copies import fingerprint_of
-from pipeline.sources.remote.attempts import Deadline
 from pipeline.sources.remote.node_cache import HeldFile, NodeCache
+from pipeline.sources.remote.retries import Deadline
 from pipeline.types import HttpUrl, HttpVideo
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, page

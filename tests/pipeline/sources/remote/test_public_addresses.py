@@ -120,7 +120,7 @@ class Dials:
 
 @pytest.fixture
 def dials(monkeypatch: pytest.MonkeyPatch) -> Dials:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("pipeline.sources.remote.retries._FIRST_PAUSE_SECONDS", 0)
     return Dials(monkeypatch)
 
 

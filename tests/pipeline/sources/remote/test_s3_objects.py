@@ -20,7 +20,7 @@ from pipeline.errors import (
     UnreadableVideo,
 )
 from pipeline.sources import VideoLibrary
-from pipeline.sources.remote.attempts import Deadline, RetryBudgets
+from pipeline.sources.remote.retries import Deadline, RetryBudgets
 from pipeline.sources.remote.s3_objects import S3Origin
 from pipeline.sources.remote.transfers import copy_body
 from pipeline.types import S3Video
@@ -33,7 +33,7 @@ VIDEO = os.urandom(3 * 1024**2)
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sources.remote.retries._FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from pipeline.errors import SourceChanged, SourceTooLarge, SourceUnavailable, UnreadableVideo
-from pipeline.sources.remote.attempts import Deadline, RetryBudget, TransientFailure
+from pipeline.sources.remote.retries import Deadline, RetryBudget, TransientFailure
 from pipeline.sources.remote.transfers import Body, RemoteVersion, copy_body
 
 CONTENT = b"0123456789"
@@ -52,7 +52,7 @@ class FakeOrigin:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sources.remote.retries._FIRST_PAUSE_SECONDS", 0.01)
 
 
 def copied(origin: FakeOrigin, *, max_bytes: int = 100, seconds: float = 5) -> bytes:

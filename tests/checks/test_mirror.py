@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.house.mirror import mirror_of, mirror_problems
-from tools.house.tree import Tree
+from tools.checks.mirror import mirror_of, mirror_problems
+from tools.checks.tree import Tree
 
 
 def problems(*files: str, allowed: dict[str, str] | None = None) -> list[tuple[str, str]]:
@@ -58,4 +58,4 @@ def test_exceptions_name_files_or_folders() -> None:
 def test_an_exception_that_nothing_needs_is_a_problem() -> None:
     files = ("pipeline/errors.py", "tests/pipeline/test_errors.py")
     (found,) = problems(*files, allowed={"pipeline/errors.py": "to do"})
-    assert found == ("tools/house/allowed.py", "nothing needs the exception 'pipeline/errors.py': delete it")
+    assert found == ("tools/checks/allowed.py", "nothing needs the exception 'pipeline/errors.py': delete it")

@@ -1,16 +1,16 @@
-"""Checks that keep the house in order: `python -m tools.house`, as part of `make check`."""
+"""Checks that keep the house in order: `python -m tools.checks`, as part of `make check`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from tools.house.allowed import CITATIONS, CLEAN_VOICE, MIRROR_TO_DO, WITHOUT_MIRROR
-from tools.house.citations import Citations
-from tools.house.imports import import_problems
-from tools.house.mirror import mirror_problems
-from tools.house.tree import Tree
-from tools.house.voice import voice_problems
+from tools.checks.allowed import CITATIONS, CLEAN_VOICE, MIRROR_TO_DO, WITHOUT_MIRROR
+from tools.checks.citations import Citations
+from tools.checks.imports import import_problems
+from tools.checks.mirror import mirror_problems
+from tools.checks.tree import Tree
+from tools.checks.voice import voice_problems
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from ray.exceptions import RayTaskError
 
-from deployments.api.routes import dialect_route
+from deployments.api.dialect_route import dialect_route
 from deployments.wire.errors import error_response
 from pipeline.errors import EngineBusy, InvalidRequest
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.checkouts import checkout
-from tools.house.voice import voice_problems
+from tests.checks.checkouts import checkout
+from tools.checks.voice import voice_problems
 
 
 def found(root: Path, comment: str, clean: tuple[str, ...] = ("pipeline",)) -> list[str]:

@@ -1,4 +1,4 @@
-"""Calls between deployments: deadlines and retries."""
+"""Deadlines and retries of calls between deployments."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -45,7 +45,7 @@ CLEAN_VOICE = (
     "pipeline/isolation",
     "pipeline/planning",
     "pipeline/store",
-    "tests/house",
-    "tools/house",
+    "tests/checks",
+    "tools/checks",
 )
 """Files and folders without translated phrases. Add a package when you have rewritten it; never take one away."""

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import InvalidRequest
 from pipeline.types import HttpUrl
-from pipeline.types.urls import url_scheme
+from pipeline.types.http_url import url_scheme
 
 
 def test_public_name_drops_query_and_fragment() -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from deployments.api import analyses
-from deployments.api.analyses import Question, answer, open_job
+from deployments.api import driving
+from deployments.api.driving import Question, answer, open_job
 from deployments.api.options import AnalysisOptions
-from deployments.api.requested_video import FormFile
 from deployments.api.service import Service
+from deployments.api.video_sources import FormFile
 from pipeline.analysis import AnalysisDone, AnalysisEvent
 from pipeline.errors import UnknownModel
 from pipeline.sources import UploadStore, delete_if_present
@@ -96,7 +96,7 @@ async def test_a_disconnect_waits_until_the_upload_is_deleted(
         time.sleep(0.1)
         delete_if_present(store, file_id)
 
-    monkeypatch.setattr(analyses, "delete_if_present", delete_slowly)
+    monkeypatch.setattr(driving, "delete_if_present", delete_slowly)
     orchestrator.wait = asyncio.Event()  # never set: the plan comes, and then nothing
     video = FormFile(io.BytesIO(VIDEO_BYTES), "cat.mp4")
     question = Question(video, Prompt("What happens?"), AnalysisOptions())

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.checkouts import checkout
-from tools.house.imports import import_problems
+from tests.checks.checkouts import checkout
+from tools.checks.imports import import_problems
 
 
 def found(root: Path, code: str) -> list[str]:

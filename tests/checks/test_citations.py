@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.checkouts import checkout
-from tools.house.citations import Citations
-from tools.house.tree import Tree
+from tests.checks.checkouts import checkout
+from tools.checks.citations import Citations
+from tools.checks.tree import Tree
 
 RUNS = '''
 class StoredRun:

@@ -14,7 +14,7 @@ from tests.pipeline.sources.origins import HttpSite, sized
 
 @pytest.fixture
 def library(settings: SourceSettings, monkeypatch: pytest.MonkeyPatch) -> VideoLibrary:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sources.remote.retries._FIRST_PAUSE_SECONDS", 0.01)
     return VideoLibrary(settings)
 
 
@@ -53,7 +53,7 @@ def test_fingerprint_does_not_lead_to_another_url(library: VideoLibrary, site: H
 def test_a_failure_names_the_field_of_the_request(
     source: VideoSource, param: str, s3_settings: SourceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("pipeline.sources.remote.retries._FIRST_PAUSE_SECONDS", 0)
     with pytest.raises(LongtakeError) as caught, VideoLibrary(s3_settings).open(source):
         pass
     assert caught.value.param == param

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.house.checkouts import checkout
-from tools.house.tree import Prose, PythonFile, Tree
+from tests.checks.checkouts import checkout
+from tools.checks.tree import Prose, PythonFile, Tree
 
 ROOT = Path(__file__).parents[2]
 

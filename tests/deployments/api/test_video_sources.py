@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from deployments.api.requested_video import FormFile, FrameList, RequestedVideo, public_name, requested_video
+from deployments.api.video_sources import FormFile, FrameList, RequestedVideo, public_name, requested_video
 from pipeline.errors import InvalidRequest
 from pipeline.sources import DataUrl
 from pipeline.types import HttpUrl, HttpVideo, LocalVideo, S3Video, StoredVideo

@@ -4,7 +4,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from pipeline.planning.scheduling import ByteBudget, run_windowed
+from pipeline.concurrency import ByteBudget, run_windowed
 
 
 @asynccontextmanager

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from deployments.serving import calls
-from deployments.serving.calls import deadline, with_retries
+from deployments.serving import retries
+from deployments.serving.retries import deadline, with_retries
 from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, ReplicaLost
 from tests.deployments.serving.replica_errors import LOSSES, from_replica
 
@@ -28,8 +28,8 @@ class Call:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(calls, "BUSY_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "BUSY_PAUSE_SECONDS", 0.001)
 
 
 @pytest.mark.parametrize("losses", [0, 1, 3])

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from tools.house.names import PACKAGES, Names
-from tools.house.tree import Problem, Prose, Tree
+from tools.checks.names import PACKAGES, Names
+from tools.checks.tree import Problem, Prose, Tree
 
 _ROOMS = "|".join((*PACKAGES, "deploy", "docs", "models", "requirements", "web"))
 _PATH = re.compile(rf"(?<![\w/.~@-])(?:(?:{_ROOMS})/[\w./*-]*[\w/*]|(?:[\w-]+/)*[\w-]+\.(?:py|js|mjs)\b)")
@@ -39,7 +39,7 @@ class Citations:
                 else:
                     yield Problem(prose.path, prose.line, message)
         for unused in sorted(self._allowed.keys() - self._used):
-            yield Problem("tools/house/allowed.py", 1, f"nothing needs the exception {unused!r}: delete it")
+            yield Problem("tools/checks/allowed.py", 1, f"nothing needs the exception {unused!r}: delete it")
 
     def _broken(self, prose: Prose) -> Iterator[tuple[str, str]]:
         for path in _PATH.findall(prose.text):

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import anyio
 
 from deployments.api.options import AnalysisOptions
-from deployments.api.requested_video import RequestedVideo
 from deployments.api.service import Service
+from deployments.api.video_sources import RequestedVideo
 from deployments.logs import logger
 from deployments.wire.event_stream import event_stream
 from pipeline.analysis import AnalysisDone, AnalysisEvent, AnalysisJob

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tools.house.tree import Problem, PythonFile, Tree, statements
+from tools.checks.tree import Problem, PythonFile, Tree, statements
 
 
 def import_problems(tree: Tree) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ import pytest
 from pipeline.config import SourceSettings
 from pipeline.errors import SourceUnavailable
 from pipeline.sources import VideoLibrary
-from pipeline.sources.remote.attempts import MAX_ATTEMPTS, RetryBudgets, retry_after_seconds
+from pipeline.sources.remote.retries import MAX_ATTEMPTS, RetryBudgets, retry_after_seconds
 from pipeline.types import HttpUrl, HttpVideo, S3Video, VideoSource
 from tests.pipeline.sources.contents import content_of
 from tests.pipeline.sources.origins import HttpSite, Page, in_turn, sized
@@ -32,7 +32,7 @@ Source = Callable[[str], VideoSource]
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.sources.remote.retries._FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_date_header() -> None:
 
 
 def test_the_hosts_asked_last_keep_their_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.remote.attempts._MOST_HOSTS", 2)
+    monkeypatch.setattr("pipeline.sources.remote.retries._MOST_HOSTS", 2)
     budgets = RetryBudgets()
     first, second = budgets.of("a:80"), budgets.of("b:80")
     assert budgets.of("a:80") is first

@@ -12,11 +12,11 @@ from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceError, VideoError
 from pipeline.sources.copies import LocalCopy, check_fingerprint, check_size, fingerprint_of
 from pipeline.sources.local_files import LocalFiles, stat_regular_file
-from pipeline.sources.remote.attempts import Deadline, RetryBudgets
 from pipeline.sources.remote.http_downloads import HttpOrigin
 from pipeline.sources.remote.node_cache import HeldFile, NodeCache
 from pipeline.sources.remote.public_addresses import Resolver, resolve_host
 from pipeline.sources.remote.remote_blocks import RemoteBlocks, prepare_blocks
+from pipeline.sources.remote.retries import Deadline, RetryBudgets
 from pipeline.sources.remote.s3_objects import S3Origin, s3_client
 from pipeline.sources.remote.transfers import CountedOrigin, Origin, RemoteVersion, copy_body
 from pipeline.sources.uploads.opening import open_upload_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from tools.house.tree import Problem, Tree
+from tools.checks.tree import Problem, Tree
 
 MIRRORED = ("deployments", "longtake", "pipeline")
 
@@ -24,7 +24,7 @@ def mirror_problems(tree: Tree, allowed: Mapping[str, str]) -> Iterator[Problem]
         else:
             yield Problem(path, 1, message)
     for unused in sorted(allowed.keys() - used):
-        yield Problem("tools/house/allowed.py", 1, f"nothing needs the exception {unused!r}: delete it")
+        yield Problem("tools/checks/allowed.py", 1, f"nothing needs the exception {unused!r}: delete it")
 
 
 def mirror_of(module: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-from tools.house.tree import Tree
+from tools.checks.tree import Tree
 
 
 def checkout(root: Path, **files: str) -> Tree:

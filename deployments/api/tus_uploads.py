@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
+from deployments.api.dialect_route import dialect_route
 from deployments.api.files import FileBody, expiry, validated_fields
-from deployments.api.routes import dialect_route
 from deployments.api.service import ServiceDependency
 from deployments.wire.errors import plain_error
 from pipeline.errors import InvalidRequest, UnsupportedMedia

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import InvalidRequest, SourceTooLarge
 from pipeline.types import HttpUrl, HttpVideo, S3Video
-from pipeline.types.urls import url_scheme
+from pipeline.types.http_url import url_scheme
 
 PARAM = "video_url"
 _ALLOWED = "Allowed are http://, https://, s3://bucket/key and data: URLs."

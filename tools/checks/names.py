@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from tools.house.tree import Tree, statements
+from tools.checks.tree import Tree, statements
 
 PACKAGES = ("benchmarks", "deployments", "longtake", "pipeline", "tests", "tools")
 _WORD = re.compile(r"\w+")
@@ -54,7 +54,7 @@ class Names:
         """Every word of code and settings, without comments, docstrings and these checks."""
         found: set[str] = set()
         for path, file in self.tree.python_files.items():
-            if not path.startswith(("tools/house/", "tests/house/")):
+            if not path.startswith(("tools/checks/", "tests/checks/")):
                 for line in file.code_lines:
                     found.update(_WORD.findall(line.split("  # ")[0]))
         for path in self.tree.files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from tools.house.tree import Problem, Prose, Tree
+from tools.checks.tree import Problem, Prose, Tree
 
 _PHRASES = (
     # Relative clauses as subjects and objects.
@@ -36,7 +36,7 @@ _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), advice) for pattern, advi
 def voice_problems(tree: Tree, clean: Collection[str]) -> Iterator[Problem]:
     """`clean` lists the files and folders that hold none of the phrases; only they are checked."""
     for entry in sorted(set(clean) - set(tree.files) - tree.folders):
-        yield Problem("tools/house/allowed.py", 1, f"lists {entry} as clean, and there is no such file or folder")
+        yield Problem("tools/checks/allowed.py", 1, f"lists {entry} as clean, and there is no such file or folder")
     for prose in tree.prose():
         if _is_within(prose.path, clean):
             yield from _problems_of(prose)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.house.checkouts import checkout
-from tools.house.names import Names
+from tests.checks.checkouts import checkout
+from tools.checks.names import Names
 
 MODULE = '''
 import os

@@ -1,4 +1,4 @@
-"""Stored analyses: asked for with `wait=false`, looked at, listened to and ended under `/v1/analyses/{id}`."""
+"""Stored analyses: create by `wait=false`; list, get, stream events, cancel and delete under `/v1/analyses`."""
 
 import asyncio
 import hashlib
@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from sse_starlette import EventSourceResponse
 
-from deployments.api.analyses import Question, open_job
-from deployments.api.requested_video import FormFile, public_name
+from deployments.api.driving import Question, open_job
 from deployments.api.service import BLOCK_BYTES, Service, ServiceDependency
+from deployments.api.video_sources import FormFile, public_name
 from deployments.logs import current_trail
 from deployments.wire.event_stream import event_stream
 from deployments.wire.request_bodies import from_form
