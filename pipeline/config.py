@@ -24,6 +24,8 @@ class SourceSettings(Settings):
 
     media_roots: tuple[Path, ...] = ()
     """Folders that `video_path` may point into. If empty, no server path is readable."""
+    allow_hard_links: bool = False
+    """Whether `video_path` may name a file with further hard links, which may lead to a file outside the roots."""
     upload_store: str = Field(default=str(Path(tempfile.gettempdir()) / "longtake" / "uploads"))
     """Where uploads are stored: a folder, or `s3://bucket/prefix`. Several nodes must share it."""
     max_stored_bytes: int = Field(default=200 * 1024**3, gt=0)
@@ -58,6 +60,8 @@ class VideoLimits(Settings):
     max_frame_pixels: int = Field(default=64_000_000, gt=0)
     """Limit on the source's pictures: decoding one takes several times this much memory."""
     max_total_frames: int = Field(default=24 * 3600 * 120, gt=0)
+    max_list_frames: int = Field(default=10_000, gt=0)
+    """Limit on the images of a `data:video/jpeg;base64` list."""
 
 
 class DecodingSettings(Settings):

@@ -1,6 +1,5 @@
 """The options that all dialects share, under the same names."""
 
-import json
 import secrets
 import time
 from contextlib import suppress
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from deployments.api.response_format import ResponseFormatBody
+from deployments.wire.json_texts import parse_json
 from deployments.model_choice import ModelChoice, RequestDefaults
 from pipeline.analysis import AnalysisJob
 from pipeline.answers.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION, checked_prompt
@@ -37,8 +37,8 @@ def _as_list(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.startswith("["):
-        with suppress(ValueError):
-            return json.loads(value)
+        with suppress(InvalidRequest):
+            return parse_json(value, "stop")
     return [value]
 
 

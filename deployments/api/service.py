@@ -90,11 +90,14 @@ class Service:
         return decode_data_url(url.url, self.settings.sources.max_data_url_bytes)
 
     def _frame_list_file(self, frame_list: FrameList) -> bytes:
-        images = decode_frame_list(frame_list.url.url, self.settings.sources.max_data_url_bytes)
+        limits = self.settings.limits
+        images = decode_frame_list(
+            frame_list.url.url,
+            self.settings.sources.max_data_url_bytes,
+            min(limits.max_list_frames, limits.max_total_frames),
+        )
         try:
-            return frame_list_video(
-                images, sample_fps=frame_list.sample_fps, max_frames=self.settings.limits.max_total_frames
-            )
+            return frame_list_video(images, sample_fps=frame_list.sample_fps, limits=limits)
         except LongtakeError as error:
             error.param = "video_url"
             raise

@@ -1,6 +1,5 @@
 """Reading request bodies, within the operator's limits."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +8,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.types import Message, Receive
 
+from deployments.wire.json_texts import parse_json
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceTooLarge
 
@@ -26,12 +26,7 @@ async def read_json(request: Request, settings: SourceSettings) -> dict[str, Any
         body += block
         if len(body) > limit:
             raise _too_large(limit)
-    try:
-        value = json.loads(body)
-    except ValueError as error:
-        raise InvalidRequest(f"The body is not JSON ({error}).") from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply; its fields are plain values and short lists.") from None
+    value = parse_json(body, "The body")
     if not isinstance(value, dict):
         raise InvalidRequest(f"The body is a JSON {type(value).__name__}; send an object.")
     return value
@@ -48,13 +43,16 @@ async def read_form(request: Request, settings: SourceSettings) -> AsyncIterator
 
 
 def from_form(value: Any) -> Any:
-    """Return the value of a form field that may be JSON. A BeforeValidator for pydantic: all form fields are texts."""
+    """Return the value of a form field that is JSON. A BeforeValidator for pydantic: all form fields are texts.
+
+    Raises ValueError, which pydantic reports together with the field's name.
+    """
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except ValueError:
-        return value
+        return parse_json(value, "the text")
+    except InvalidRequest as refusal:
+        raise ValueError(refusal.message.rstrip(".")) from None
 
 
 def form_fields(form: FormData) -> dict[str, str]:

@@ -18,11 +18,13 @@ class LocalFiles:
     def __init__(self, settings: SourceSettings) -> None:
         self._roots = tuple(root.resolve() for root in settings.media_roots)
         self._max_bytes = settings.max_video_bytes
+        self._allows_hard_links = settings.allow_hard_links
 
     def find(self, path: str) -> LocalCopy:
         """The file at `path`, which is absolute or relative to a media root.
 
-        Raises SourceForbidden outside the roots, whether or not the file exists, and for anything but a regular file;
+        Raises SourceForbidden outside the roots, whether or not the file exists, for anything but a regular file, and
+        for a file with further hard links, unless the settings allow them;
         SourceNotFound, SourceTooLarge, UnreadableVideo if it is empty, InvalidRequest.
         """
         if not path or "\0" in path:
@@ -35,6 +37,11 @@ class LocalFiles:
             )
         real = next((real for real in allowed if os.path.lexists(real)), allowed[0])
         found = stat_regular_file(real, name=path, max_bytes=self._max_bytes)
+        if found.st_nlink > 1 and not self._allows_hard_links:
+            raise SourceForbidden(
+                f"{path} has {found.st_nlink} hard links, and another may be outside the media roots. Name a copy of "
+                "the file, or have the operator set sources.allow_hard_links."
+            )
         identity = (str(real), str(found.st_size), str(found.st_mtime_ns), str(found.st_ino))
         return LocalCopy(real, found.st_size, fingerprint_of(*identity))
 
@@ -47,17 +54,24 @@ class LocalFiles:
 
 
 def stat_regular_file(path: Path, *, name: str, max_bytes: int) -> os.stat_result:
-    """The status of a readable, regular file. Opens nothing: opening a FIFO would block.
+    """The status of a readable, regular file, taken from one descriptor, so that a rename in between changes nothing.
+
+    The descriptor only locates the file (O_PATH): opening a FIFO would block, and opening a device may do anything.
 
     Raises SourceNotFound, SourceForbidden, SourceTooLarge, UnreadableVideo. `name` stands for it in messages.
     """
     try:
-        found = path.stat(follow_symlinks=False)
+        fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise SourceNotFound(f"{name} does not exist. Check the name.") from error
+    try:
+        found = os.fstat(fd)
+        is_readable = os.access(f"/proc/self/fd/{fd}", os.R_OK)
+    finally:
+        os.close(fd)
     if not stat.S_ISREG(found.st_mode):
         raise SourceForbidden(f"{name} is not a regular file. Name a video file.")
-    if not os.access(path, os.R_OK):
+    if not is_readable:
         raise SourceForbidden(f"{name} may not be read by the server. Have the operator change its permissions.")
     check_size(found.st_size, max_bytes, name=name)
     return found

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipeline.errors import InvalidRequest, SourceTooLarge
+from pipeline.errors import InvalidRequest, SourceTooLarge, VideoTooLong
 from pipeline.types import HttpUrl, HttpVideo, S3Video
 from pipeline.types.http_url import url_scheme
 
@@ -73,13 +73,19 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
     return content
 
 
-def decode_frame_list(url: str, max_bytes: int) -> Iterator[bytes]:
+def decode_frame_list(url: str, max_bytes: int, max_frames: int) -> Iterator[bytes]:
     """Decode the images of a frame list, one after the other.
 
-    Raises SourceTooLarge in place of the image that exceeds `max_bytes`, and InvalidRequest in place of an image that
+    Raises VideoTooLong for more than `max_frames`, before decoding anything; SourceTooLarge in place of the image that exceeds `max_bytes`, and InvalidRequest in place of an image that
     is not base64.
     """
     start, total_bytes = _payload_start(url), 0
+    num_frames = url.count(",", start) + 1
+    if num_frames > max_frames:
+        raise VideoTooLong(
+            f"The list has {num_frames} frames; {max_frames} are allowed here. Make a video of them and upload it.",
+            param=PARAM,
+        )
     for index in itertools.count():
         comma = url.find(",", start)
         stop = len(url) if comma < 0 else comma

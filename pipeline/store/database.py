@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ BUSY_SECONDS = 30
 """Seconds a writer waits for the previous one: SQLite allows one at a time."""
 CONNECT_SECONDS = 5
 _WRITES = "longtake_writes"
+_PRIVATE_MODE = 0o600
+_SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 
 
 class Database:
@@ -34,6 +38,7 @@ class Database:
             self.sqlite_path = settings.data_dir.expanduser() / SQLITE_FILE
             with database_errors():
                 self.sqlite_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _keep_private(self.sqlite_path)
             self._engine = _sqlite_engine(self.sqlite_path)
         else:
             self._engine = _postgresql_engine(settings.url.get_secret_value())
@@ -81,6 +86,22 @@ def database_errors() -> Iterator[None]:
         raise StoreFailed(
             "The database of analyses failed or does not respond. Try again later; the server's log has the reason."
         ) from error
+
+
+def _keep_private(path: Path) -> None:
+    """Create SQLite's file for its owner alone, and withdraw what others may do with the files that exist.
+
+    SQLite gives its log, its index and its journal the file's mode. An existing file is not opened here: closing it
+    would release the locks that this process has on it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _PRIVATE_MODE))
+    for name in (path.name, *(path.name + suffix for suffix in _SQLITE_SUFFIXES)):
+        file = path.with_name(name)
+        with suppress(FileNotFoundError):
+            found = file.stat()
+            if stat.S_IMODE(found.st_mode) & ~_PRIVATE_MODE and found.st_uid == os.geteuid():
+                file.chmod(_PRIVATE_MODE)
 
 
 def _sqlite_engine(path: Path) -> sa.Engine:

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import av
 
+from pipeline.config import VideoLimits
 from pipeline.errors import InvalidRequest, UnsupportedMedia, VideoTooLong
 from pipeline.video.image_headers import ImageHeader, ImageRefused, image_header
 
@@ -22,12 +23,14 @@ _MOST_TICKS_PER_FRAME = 1_000_000
 """Keeps 12 digits of a rate, and lets a day's times fit 64 bits."""
 
 
-def frame_list_video(images: Iterable[bytes], *, sample_fps: float, max_frames: int) -> bytes:
+def frame_list_video(images: Iterable[bytes], *, sample_fps: float, limits: VideoLimits) -> bytes:
     """A MOV file of `images`, JPEGs or PNGs, each shown for 1 / `sample_fps` seconds.
 
     Raises InvalidRequest if there is none, or one differs from the first in size or kind; UnsupportedMedia for other
-    content; VideoTooLong for more than `max_frames`.
+    content; VideoTooLong for more or larger images than `limits` allow. No image reaches FFmpeg before its size is
+    checked.
     """
+    max_frames = min(limits.max_list_frames, limits.max_total_frames)
     rate = Fraction(sample_fps).limit_denominator(_MOST_TICKS_PER_FRAME)
     file = io.BytesIO()
     stream, first = None, None
@@ -35,7 +38,7 @@ def frame_list_video(images: Iterable[bytes], *, sample_fps: float, max_frames: 
         for index, image in enumerate(images):
             if index == max_frames:
                 raise VideoTooLong(f"The list has more than {max_frames} frames, the most allowed here.")
-            header = _checked_header(image, index, first)
+            header = _checked_header(image, index, first, limits)
             if stream is None:
                 first = header
                 stream = container.add_mux_stream(
@@ -54,7 +57,7 @@ def frame_list_video(images: Iterable[bytes], *, sample_fps: float, max_frames: 
     return file.getvalue()
 
 
-def _checked_header(image: bytes, index: int, first: ImageHeader | None) -> ImageHeader:
+def _checked_header(image: bytes, index: int, first: ImageHeader | None, limits: VideoLimits) -> ImageHeader:
     name = f"Frame {index} of the list, counted from 0,"
     try:
         header = image_header(image)
@@ -63,6 +66,10 @@ def _checked_header(image: bytes, index: int, first: ImageHeader | None) -> Imag
     if first is not None and header != first:
         raise InvalidRequest(
             f"{name} is {_description(header)}, and frame 0 is {_description(first)}. Send frames of one kind and size."
+        )
+    if header.width_px * header.height_px > limits.max_frame_pixels:
+        raise VideoTooLong(
+            f"{name} is {_description(header)}; {limits.max_frame_pixels} px a frame are allowed here. Scale it down."
         )
     return header
 

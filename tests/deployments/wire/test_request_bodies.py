@@ -32,6 +32,19 @@ def test_a_deeply_nested_body_is_refused(client: TestClient) -> None:
     error_of(client.post(ROUTE, content=b'{"prompt": ' + b"[" * 100_000), 400)
 
 
+@pytest.mark.parametrize("route", [ROUTE, "/v1/chat/completions", "/run", "/runsync"])
+@pytest.mark.parametrize(
+    "field",
+    ["prompt", "stop", "metadata", "webhook", "seed", "messages", "input", "video_url", "response_format", "unknown"],
+)
+@pytest.mark.parametrize("depth", [150, 250])
+def test_no_field_can_be_nested_deeply(depth: int, field: str, route: str, client: TestClient) -> None:
+    for value in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+        body = f'{{"{field}": {value}}}'
+        for sent in (body, f'{{"input": {body}}}'):
+            assert client.post(route, content=sent).status_code == 400
+
+
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=y"])
 def test_a_form_that_is_none(content_type: str, client: TestClient) -> None:
     response = client.post(ROUTE, content=b"--x\r\nnot a form", headers={"content-type": content_type})

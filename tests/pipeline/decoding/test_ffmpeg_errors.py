@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import LongtakeError
 from pipeline.isolation.process import IsolatedProcess
+from pipeline.config import VideoLimits
 from pipeline.video.frame_lists import frame_list_video
 from tests.clips import CLIPS, ClipFolder
 from tests.images import drawn, encoded
@@ -21,7 +22,7 @@ def test_a_damaged_image_of_a_list_is_told(process: IsolatedProcess, tmp_path: P
     images = [encoded(drawn(number)) for number in range(6)]
     images[3] = images[3][:-300]
     path = tmp_path / "list.mov"
-    path.write_bytes(frame_list_video(images, sample_fps=2.0, max_frames=6))
+    path.write_bytes(frame_list_video(images, sample_fps=2.0, limits=VideoLimits(max_list_frames=6)))
     reports = [result.report for result in decoded_apart(path, planned(path, seconds=1.0, overlap=0), process)]
     assert [report.is_damaged or bool(report.missing_pts_seconds) for report in reports] == [False, True, False]
 

@@ -14,7 +14,8 @@ from pipeline.errors import (
     UnreadableVideo,
 )
 from pipeline.sources import VideoLibrary
-from pipeline.types import LocalVideo
+from pipeline.sources.uploads.opening import open_upload_store
+from pipeline.types import LocalVideo, StoredVideo
 
 
 @pytest.fixture
@@ -147,3 +148,68 @@ def test_fingerprint_follows_the_file(settings: SourceSettings, media: Path) -> 
     (media / "a.mp4").write_bytes(b"other")
     with pytest.raises(SourceChanged, match=r"a\.mp4 is no longer"), library.open(LocalVideo("a.mp4"), first):
         pass
+
+
+def test_a_hard_link_is_refused_unless_the_operator_allows_it(settings: SourceSettings, media: Path) -> None:
+    os.link(media.parent / "media-secret" / "secret.mp4", media / "hard.mp4")
+    refused = refusal(settings, "hard.mp4")
+    assert type(refused) is SourceForbidden
+    assert refused.param == "video_path"
+    assert "has 2 hard links" in refused.message
+    assert "Name a copy of the file, or have the operator set sources.allow_hard_links" in refused.message
+    allowed = settings.model_copy(update={"allow_hard_links": True})
+    with VideoLibrary(allowed).open(LocalVideo("hard.mp4")) as copy:
+        assert copy.file == media / "hard.mp4"
+
+
+def test_the_links_of_the_file_itself_count(settings: SourceSettings, media: Path) -> None:
+    os.link(media / "a.mp4", media / "b.mp4")
+    (media / "to_a.mp4").symlink_to(media / "a.mp4")
+    for name in ("a.mp4", "b.mp4", "to_a.mp4", "shows/../a.mp4", str(media / "b.mp4")):
+        assert "has 2 hard links" in refusal(settings, name).message
+    (media / "b.mp4").unlink()
+    with VideoLibrary(settings).open(LocalVideo("to_a.mp4")) as copy:
+        assert copy.file == media / "a.mp4"
+
+
+def test_a_link_made_after_planning_is_refused_too(settings: SourceSettings, media: Path) -> None:
+    library = VideoLibrary(settings)
+    with library.open(LocalVideo("a.mp4")) as copy:
+        expected = copy.fingerprint
+    os.link(media / "a.mp4", media.parent / "media-secret" / "outside.mp4")
+    with pytest.raises(SourceForbidden, match="has 2 hard links"), library.open(LocalVideo("a.mp4"), expected):
+        pass
+
+
+def test_what_is_checked_is_one_file(settings: SourceSettings, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that takes the name between two checks changes nothing: both see the opened one."""
+    opened = os.open
+    os.link(media.parent / "media-secret" / "secret.mp4", media / "hard.mp4")
+
+    def swapped(path: os.PathLike[str], flags: int) -> int:
+        fd = opened(path, flags)
+        os.replace(media / "a.mp4", media / "hard.mp4")
+        return fd
+
+    monkeypatch.setattr("pipeline.sources.local_files.os.open", swapped)
+    assert "has 2 hard links" in refusal(settings, "hard.mp4").message
+
+
+def test_uploads_may_have_hard_links(settings: SourceSettings) -> None:
+    library = VideoLibrary(settings)
+    uploads = open_upload_store(settings)
+    file = uploads.save([b"video"], file_name="a.mp4", purpose="user_data", expires_at=None)
+    path = uploads.location(file.file_id)
+    assert isinstance(path, Path)
+    os.link(path, path.with_suffix(".link"))
+    with library.open(StoredVideo(file.file_id)) as copy:
+        assert copy.file == path
+
+
+def test_looking_at_a_pipe_ends(settings: SourceSettings, media: Path) -> None:
+    """Whatever is at the other end: nothing is opened for reading."""
+    writer = os.open(media / "fifo", os.O_RDWR)
+    os.write(writer, b"x")
+    assert type(refusal(settings, "fifo")) is SourceForbidden
+    assert os.read(writer, 1) == b"x"
+    os.close(writer)

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from pipeline.errors import InvalidRequest, SourceTooLarge
+from pipeline.config import VideoLimits
+from pipeline.errors import InvalidRequest, SourceTooLarge, VideoTooLong
 from pipeline.sources import DataUrl, decode_data_url, decode_frame_list, parse_video_url
 from pipeline.types import HttpUrl, HttpVideo, S3Video
 from tests.deployments.api.wire import frame_list
@@ -136,17 +137,37 @@ def test_frame_lists_are_known_by_their_type(url: str, is_list: bool) -> None:
     assert parsed.is_frame_list == is_list
 
 
+MOST_FRAMES = 5
+
+
 @pytest.mark.parametrize("images", [(), (b"a",), (b"a", b"ab", b"abc"), (b"a", b"", b"b"), (b"a", b"")])
 def test_images_of_a_frame_list(images: tuple[bytes, ...]) -> None:
     url, size_bytes = frame_list(*images), sum(map(len, images))
-    assert tuple(decode_frame_list(url, size_bytes)) == images
+    assert tuple(decode_frame_list(url, size_bytes, max_frames=MOST_FRAMES)) == images
     if images:
         with pytest.raises(SourceTooLarge, match=f"more than {size_bytes - 1} bytes"):
-            list(decode_frame_list(url, size_bytes - 1))
+            list(decode_frame_list(url, size_bytes - 1, max_frames=MOST_FRAMES))
 
 
 def test_the_image_that_is_not_base64_is_named() -> None:
-    images = decode_frame_list(frame_list(b"a", b"b") + ",A!AA," + "AAAA", 1000)
+    images = decode_frame_list(frame_list(b"a", b"b") + ",A!AA," + "AAAA", 1000, max_frames=MOST_FRAMES)
     assert (next(images), next(images)) == (b"a", b"b")
     with pytest.raises(InvalidRequest, match=r"^Frame 2 of the list, counted from 0, is not valid base64"):
         next(images)
+
+
+@pytest.mark.parametrize("content", ["AAAA", "", "no base64", "AAAA" * 10])
+def test_a_list_is_counted_before_it_is_decoded(content: str) -> None:
+    url = "data:video/jpeg;base64," + ",".join([content] * (MOST_FRAMES + 1))
+    with pytest.raises(VideoTooLong, match=f"has {MOST_FRAMES + 1} frames; {MOST_FRAMES} are allowed") as caught:
+        next(decode_frame_list(url, 10**6, max_frames=MOST_FRAMES))
+    assert caught.value.param == "video_url"
+
+
+@pytest.mark.timeout(2)
+def test_a_list_of_very_many_images_is_refused_at_once() -> None:
+    url = "data:video/jpeg;base64," + ",".join(["/9j/" * 250] * 60_000)
+    started = time.perf_counter()
+    with pytest.raises(VideoTooLong, match="has 60000 frames; 10000 are allowed"):
+        next(decode_frame_list(url, 64 * 1024**2, max_frames=VideoLimits().max_list_frames))
+    assert time.perf_counter() - started < 0.5

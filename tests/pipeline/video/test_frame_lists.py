@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ ORIENTATION = Image.ExifTags.Base.Orientation
 
 
 def video_of(images: Sequence[bytes], path: Path, sample_fps: float = 2.0) -> ProbedVideo:
-    path.write_bytes(frame_list_video(images, sample_fps=sample_fps, max_frames=1000))
+    path.write_bytes(frame_list_video(images, sample_fps=sample_fps, limits=VideoLimits(max_list_frames=1000)))
     return probe(path, fingerprint="bytes", limits=VideoLimits())
 
 
@@ -280,7 +280,7 @@ CUT_OFF = "is damaged, or cut off before its picture"
 )
 def test_the_first_bad_image_is_named(image: bytes, kind: type[LongtakeError], words: str) -> None:
     with pytest.raises(kind, match=f"^Frame 2 of the list, counted from 0, .*{words}"):
-        frame_list_video([*jpegs(2), image, b"another bad one"], sample_fps=2.0, max_frames=9)
+        frame_list_video([*jpegs(2), image, b"another bad one"], sample_fps=2.0, limits=VideoLimits(max_list_frames=9))
 
 
 @pytest.mark.parametrize(
@@ -297,15 +297,15 @@ def test_the_first_bad_image_is_named(image: bytes, kind: type[LongtakeError], w
 )
 def test_a_png_that_readers_disagree_about_is_named(image: bytes, words: str) -> None:
     with pytest.raises(UnsupportedMedia, match=f"^Frame 1 of the list, counted from 0, .*{words}"):
-        frame_list_video([encoded(drawn(0), "PNG"), image], sample_fps=2.0, max_frames=9)
+        frame_list_video([encoded(drawn(0), "PNG"), image], sample_fps=2.0, limits=VideoLimits(max_list_frames=9))
 
 
 def test_no_frames_and_too_many() -> None:
     with pytest.raises(InvalidRequest, match="The list holds no frames"):
-        frame_list_video([], sample_fps=2.0, max_frames=9)
-    assert frame_list_video(jpegs(3), sample_fps=2.0, max_frames=3)
+        frame_list_video([], sample_fps=2.0, limits=VideoLimits(max_list_frames=9))
+    assert frame_list_video(jpegs(3), sample_fps=2.0, limits=VideoLimits(max_list_frames=3))
     with pytest.raises(VideoTooLong, match="more than 3 frames"):
-        frame_list_video(jpegs(4), sample_fps=2.0, max_frames=3)
+        frame_list_video(jpegs(4), sample_fps=2.0, limits=VideoLimits(max_list_frames=3))
 
 
 def test_a_list_longer_than_allowed_is_refused_as_a_video_is(folder: Path) -> None:
@@ -315,10 +315,69 @@ def test_a_list_longer_than_allowed_is_refused_as_a_video_is(folder: Path) -> No
 
 @pytest.mark.parametrize(
     ("size", "kind"),
-    [((65_500, 65_500), UnreadableVideo), ((16_000, 16_000), VideoTooLong), ((480, 640), UnreadableVideo)],
+    [((65_500, 65_500), VideoTooLong), ((16_000, 16_000), VideoTooLong), ((480, 640), UnreadableVideo)],
 )
-def test_a_size_that_lies_is_found_out_by_the_probe(
+def test_a_size_that_lies_is_found_out(
     size: tuple[int, int], kind: type[LongtakeError], folder: Path
 ) -> None:
     with pytest.raises(kind):
         video_of([with_header(JPEG, 0xC0, *size)] * 2, folder / "lies.mov")
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG whose header alone has another size."""
+    return PNG[:16] + width.to_bytes(4, "big") + height.to_bytes(4, "big") + PNG[24:]
+
+
+@pytest.mark.parametrize("num_images", [1, 3])
+@pytest.mark.parametrize(
+    ("image", "size"),
+    [
+        (png_claiming(2**31 - 1, 1), "2147483647x1"),
+        (png_claiming(1, 2**31 - 1), "1x2147483647"),
+        (png_claiming(2**31 - 1, 2**31 - 1), "2147483647x2147483647"),
+        (png_claiming(2**32 - 1, 2**32 - 1), "4294967295x4294967295"),
+        (png_claiming(46_341, 46_341), "46341x46341"),
+        (png_claiming(2**31 - 1, 1)[:33], "2147483647x1"),
+        (with_header(JPEG, 0xC0, 65_535, 65_535), "65535x65535"),
+        (with_header(JPEG, 0xC2, 20_000, 30_000), "30000x20000"),
+    ],
+)
+@pytest.mark.timeout(2)
+def test_sizes_beyond_the_limit_never_reach_ffmpeg(
+    image: bytes, size: str, num_images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("av.Packet", None)
+    limit = VideoLimits().max_frame_pixels
+    with pytest.raises(VideoTooLong, match=f"^Frame 0 of the list, .* of {size} px; {limit} px a frame are allowed"):
+        frame_list_video([image] * num_images, sample_fps=2.0, limits=VideoLimits())
+
+
+@pytest.mark.parametrize(("limit", "is_allowed"), [(WIDTH * HEIGHT, True), (WIDTH * HEIGHT - 1, False)])
+@pytest.mark.parametrize("image", [JPEG, PNG])
+def test_the_limit_of_pixels_is_that_of_videos(image: bytes, limit: int, is_allowed: bool) -> None:
+    with nullcontext() if is_allowed else pytest.raises(VideoTooLong):
+        frame_list_video([image], sample_fps=2.0, limits=VideoLimits(max_frame_pixels=limit))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        png_claiming(0, HEIGHT),
+        png_claiming(WIDTH, 0),
+        png_claiming(0, 0),
+        png_claiming(2**31, 1)[:20],
+        with_header(JPEG, 0xC0, HEIGHT, 0),
+        *(JPEG[:stop] for stop in range(0, JPEG.index(b"\xff\xda"), 37)),
+        *(PNG[:stop] for stop in range(0, 24, 5)),
+    ],
+)
+def test_headers_without_a_size_are_refused(image: bytes) -> None:
+    with pytest.raises(UnsupportedMedia, match=r"^Frame 0 of the list"):
+        frame_list_video([image], sample_fps=2.0, limits=VideoLimits())
+
+
+@pytest.mark.parametrize("width", [65_535, 2**20, 2**31 - 1])
+def test_a_size_that_ffmpeg_cannot_mux_is_refused(width: int) -> None:
+    with pytest.raises(LongtakeError):
+        frame_list_video([png_claiming(width, 1)], sample_fps=2.0, limits=VideoLimits(max_frame_pixels=2**31 - 1))

@@ -1,0 +1,134 @@
+"""JSON from clients: checked before a parser builds anything, and parsed so that every reader sees the same values."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import InvalidRequest
+
+MAX_JSON_DEPTH = 256
+"""Limit on the nesting of any JSON text. Parsers recurse, and fail at about three times this depth."""
+MAX_JSON_VALUES = 65_536
+"""Limit on the values of any JSON text: each takes up to 100 bytes of memory, where its text takes two."""
+MAX_INTEGER_DIGITS = 20
+"""Limit on the digits of an integer; those of 2**64 - 1."""
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]|,', re.DOTALL)
+_OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
+
+
+def parse_json(text: bytes | bytearray | str, what: str) -> Any:
+    """Parse the JSON `text`. `what` names it in messages, like "The body".
+
+    Raises InvalidRequest for anything but RFC 8259's JSON in UTF-8, for names given twice in one object, for numbers
+    that no double holds, and beyond the limits above.
+    """
+    if not isinstance(text, str):
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(
+                f"{what} is not JSON: it is not UTF-8 from byte {error.start} on. Encode it as UTF-8."
+            ) from None
+    _check_extent(text, what)
+    try:
+        return _DECODER.decode(text)
+    except _Refused as refusal:
+        raise InvalidRequest(f"{what} {refusal}.") from None
+    except ValueError as error:
+        raise InvalidRequest(f"{what} is not JSON ({error}).") from None
+    except RecursionError:
+        raise InvalidRequest(f"{what} is nested too deeply; its fields are plain values and short lists.") from None
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much a parsed JSON value holds."""
+
+    depth: int
+    """Levels of objects and lists; 0 for a plain value."""
+    num_values: int
+    """All values at any level, with the outermost."""
+
+
+def extent_of(value: Any) -> Extent:
+    """Measure a parsed JSON value of any depth, without recursion."""
+    depth, num_values, level = 0, 0, [value]
+    while level:
+        num_values += len(level)
+        members = [member for container in level if _is_container(container) for member in _members(container)]
+        depth += any(_is_container(container) for container in level)
+        level = members
+    return Extent(depth, num_values)
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, Sequence) and not isinstance(value, str | bytes))
+
+
+def _members(container: Any) -> Any:
+    return container.values() if isinstance(container, Mapping) else container
+
+
+def _check_extent(text: str, what: str) -> None:
+    """Raise InvalidRequest for a text with too many levels or values, whether or not it is JSON."""
+    depth = num_values = num_strings = 0
+    for token in _TOKEN.finditer(text):
+        first = text[token.start()]
+        if first in _OPENING:
+            depth += 1
+            num_values += 1
+            if depth > MAX_JSON_DEPTH:
+                raise InvalidRequest(
+                    f"{what} is nested more than {MAX_JSON_DEPTH} levels deep, the most allowed; "
+                    f"its objects and lists go at least {depth} deep. Nest it less."
+                )
+        elif first in _CLOSING:
+            depth -= 1
+        elif first == ",":
+            num_values += 1
+        else:
+            num_strings += 1
+        if num_values > MAX_JSON_VALUES or num_strings > 2 * MAX_JSON_VALUES:  # a value has one name at most
+            raise InvalidRequest(
+                f"{what} holds more than {MAX_JSON_VALUES} values, the most allowed. Send fewer fields and list items."
+            )
+
+
+class _Refused(Exception):
+    """JSON that readers interpret differently. The text continues a sentence that starts with what was parsed."""
+
+
+def _integer(digits: str) -> int:
+    if len(digits.removeprefix("-")) > MAX_INTEGER_DIGITS:
+        raise _Refused(
+            f"contains an integer of {len(digits.removeprefix('-'))} digits; at most {MAX_INTEGER_DIGITS} are allowed"
+        )
+    return int(digits)
+
+
+def _real(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _Refused(f"contains the number {digits[:40]}, which is beyond a double's range")
+    return number
+
+
+def _constant(name: str) -> float:
+    raise _Refused(f"is not JSON: it contains {name}. Send a number, or null")
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(members)
+    if len(fields) < len(members):
+        [(twice, _)] = Counter(name for name, _ in members).most_common(1)
+        raise _Refused(f"gives {twice[:80]!r} twice in one object; give each name once")
+    return fields
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_integer, parse_float=_real, parse_constant=_constant, object_pairs_hook=_object
+)
