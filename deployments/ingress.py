@@ -28,6 +28,7 @@ from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from deployments.orchestrator_client import OrchestratorHandle
 from deployments.serving.body_flow import PacedBodies, warn_if_unpaced
+from deployments.serving.ray_token import keep_ray_token_private
 from deployments.wire.errors import add_error_handlers
 from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import AsyncAnalysisStore, open_store
@@ -62,6 +63,7 @@ class Ingress:
         self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice
     ) -> None:
         warn_if_unpaced()
+        keep_ray_token_private()
         store = AsyncAnalysisStore(open_store(settings.store))
         self.service = Service(
             settings=settings,

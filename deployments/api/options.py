@@ -9,8 +9,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from deployments.api.response_format import ResponseFormatBody
-from deployments.wire.json_texts import parse_json
 from deployments.model_choice import ModelChoice, RequestDefaults
+from deployments.wire.json_texts import parse_json
 from pipeline.analysis import AnalysisJob
 from pipeline.answers.prompting import CITING_MERGE_INSTRUCTION, DEFAULT_MERGE_INSTRUCTION, checked_prompt
 from pipeline.errors import InvalidRequest

@@ -19,6 +19,7 @@ from ray.serve.config import ProxyLocation
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from deployments.serving.body_flow import PROXY_CALLBACK, PROXY_CALLBACK_VARIABLE
+from deployments.serving.ray_token import keep_ray_token_private
 
 SERVE_CONFIG = Path(__file__).resolve().parents[2] / "serve_config.yaml"
 APPLICATION = "longtake"
@@ -60,6 +61,7 @@ def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJEC
     It shares neither ports nor temporary folder nor session with other instances on this machine.
     """
     temp_dir = tempfile.mkdtemp(prefix="longtake-")  # Unix sockets lie below it, and a path has 107 bytes at most
+    keep_ray_token_private()
     try:
         with _environment({PROXY_CALLBACK_VARIABLE: PROXY_CALLBACK}):  # inherited by every process that Ray starts
             ray.init(
@@ -72,6 +74,7 @@ def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJEC
                 configure_logging=log_to_driver,
                 _temp_dir=temp_dir,
             )
+        keep_ray_token_private()  # Ray may just have written it
         yield
     finally:
         if ray.is_initialized():

@@ -129,6 +129,4 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-_DECODER = json.JSONDecoder(
-    parse_int=_integer, parse_float=_real, parse_constant=_constant, object_pairs_hook=_object
-)
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_constant, object_pairs_hook=_object)

@@ -76,8 +76,8 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
 def decode_frame_list(url: str, max_bytes: int, max_frames: int) -> Iterator[bytes]:
     """Decode the images of a frame list, one after the other.
 
-    Raises VideoTooLong for more than `max_frames`, before decoding anything; SourceTooLarge in place of the image that exceeds `max_bytes`, and InvalidRequest in place of an image that
-    is not base64.
+    Raises VideoTooLong for more than `max_frames`, before decoding anything; SourceTooLarge in place of the image that
+    exceeds `max_bytes`; and InvalidRequest in place of an image that is not base64.
     """
     start, total_bytes = _payload_start(url), 0
     num_frames = url.count(",", start) + 1

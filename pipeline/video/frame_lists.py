@@ -14,11 +14,14 @@ import av
 
 from pipeline.config import VideoLimits
 from pipeline.errors import InvalidRequest, UnsupportedMedia, VideoTooLong
+from pipeline.video.containers import translated_ffmpeg_errors
 from pipeline.video.image_headers import ImageHeader, ImageRefused, image_header
 
 DEFAULT_SAMPLE_FPS = 2.0
 """The default of fetch_video; vLLM's is 1."""
 MIN_SAMPLE_FPS, MAX_SAMPLE_FPS = 0.01, 240.0
+MAX_SIDE_PX = 2**16 - 1
+"""MOV and JPEG have 16 bits for a side; PNG has 31."""
 _MOST_TICKS_PER_FRAME = 1_000_000
 """Keeps 12 digits of a rate, and lets a day's times fit 64 bits."""
 
@@ -34,7 +37,7 @@ def frame_list_video(images: Iterable[bytes], *, sample_fps: float, limits: Vide
     rate = Fraction(sample_fps).limit_denominator(_MOST_TICKS_PER_FRAME)
     file = io.BytesIO()
     stream, first = None, None
-    with av.open(file, "w", format="mov") as container:
+    with translated_ffmpeg_errors(), av.open(file, "w", format="mov") as container:
         for index, image in enumerate(images):
             if index == max_frames:
                 raise VideoTooLong(f"The list has more than {max_frames} frames, the most allowed here.")
@@ -67,6 +70,8 @@ def _checked_header(image: bytes, index: int, first: ImageHeader | None, limits:
         raise InvalidRequest(
             f"{name} is {_description(header)}, and frame 0 is {_description(first)}. Send frames of one kind and size."
         )
+    if max(header.width_px, header.height_px) > MAX_SIDE_PX:
+        raise VideoTooLong(f"{name} is {_description(header)}; sides of {MAX_SIDE_PX} px are allowed. Scale it down.")
     if header.width_px * header.height_px > limits.max_frame_pixels:
         raise VideoTooLong(
             f"{name} is {_description(header)}; {limits.max_frame_pixels} px a frame are allowed here. Scale it down."

@@ -35,6 +35,8 @@ def image_header(content: bytes) -> ImageHeader:
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _HUFFMAN_FRAME_HEADERS = (0xC0, 0xC1, 0xC2)
 """Baseline, extended and progressive; the others are lossless, hierarchical or arithmetic-coded."""
+_MOST_SEGMENTS = 512
+"""An ICC profile takes up to 255."""
 _APP1, _START_OF_SCAN = 0xE1, 0xDA
 _EXIF = b"Exif\0\0"
 
@@ -62,9 +64,15 @@ def _jpeg_header(content: bytes) -> ImageHeader:
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, payload) of each segment up to the first scan; ends early in a damaged file."""
-    place = 2
+    """(marker, payload) of each segment up to the first scan; ends early in a damaged file.
+
+    Raises ImageRefused for more than `_MOST_SEGMENTS`, padding included.
+    """
+    place, count = 2, 0
     while place + 4 <= len(content) and content[place] == 0xFF:
+        count += 1
+        if count > _MOST_SEGMENTS:
+            raise ImageRefused(f"is a JPEG with more than {_MOST_SEGMENTS} segments; encode it again")
         marker = content[place + 1]
         if marker == 0xFF:  # padding
             place += 1
@@ -79,6 +87,8 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_CHUNKS = 65_536
+"""libpng puts 8 KB of image data into each."""
 _PNG_COLOURS_WITH_ALPHA = (4, 6)
 
 
@@ -103,9 +113,15 @@ def _png_header(content: bytes) -> ImageHeader:
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(type, payload) of each chunk; image data is left out, and a truncated chunk has what the file holds."""
-    place = len(_PNG_SIGNATURE)
+    """(type, payload) of each chunk; image data is left out, and a truncated chunk has what the file holds.
+
+    Raises ImageRefused for more than `_MOST_CHUNKS`.
+    """
+    place, count = len(_PNG_SIGNATURE), 0
     while place + 8 <= len(content):
+        count += 1
+        if count > _MOST_CHUNKS:
+            raise ImageRefused(f"is a PNG with more than {_MOST_CHUNKS} chunks; encode it again")
         start = place + 8
         stop = start + int.from_bytes(content[place : place + 4], "big")
         kind = content[place + 4 : start]

@@ -73,7 +73,7 @@ def test_a_schema_that_is_nested_too_deeply_is_refused(
     # json.dumps recurses, so the text grows by itself.
     before, after = json.dumps(wrap("INNER")).split('"INNER"')
     schema = before * depth + '{"type": "string"}' + after * depth
-    wanted = '{"type": "json_schema", "json_schema": {"schema": %s}}' % schema
+    wanted = f'{{"type": "json_schema", "json_schema": {{"schema": {schema}}}}}'
     body = json.dumps(ASKED)[:-1] + f', "{field}": {wanted}}}'
     error = error_of(client.post(ROUTE, content=body), 400)
     assert re.search(r"has \d+ levels .* at most 64 are|nested more than 256 levels", error["message"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ REFUSED = {
 @pytest.mark.parametrize(("body", "words"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.timeout(10)
 def test_what_is_refused(body: bytes, words: str, client: TestClient) -> None:
-    with pytest.raises(InvalidRequest, match="^It ") as caught:
+    with pytest.raises(InvalidRequest, match=r"^It ") as caught:
         parse_json(body, "It")
     assert words in caught.value.message
     assert len(caught.value.message) < 300
@@ -115,10 +116,8 @@ def test_what_is_at_the_limits_is_taken(text: bytes, value: Any) -> None:
 )
 def test_large_bodies_take_little_time(body: bytes) -> None:
     started = time.process_time()
-    try:
+    with suppress(InvalidRequest):
         parse_json(body, "It")
-    except InvalidRequest:
-        pass
     assert time.process_time() - started < 2
 
 

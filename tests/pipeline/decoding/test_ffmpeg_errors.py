@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.config import VideoLimits
 from pipeline.errors import LongtakeError
 from pipeline.isolation.process import IsolatedProcess
-from pipeline.config import VideoLimits
 from pipeline.video.frame_lists import frame_list_video
 from tests.clips import CLIPS, ClipFolder
 from tests.images import drawn, encoded

@@ -184,7 +184,8 @@ def test_a_link_made_after_planning_is_refused_too(settings: SourceSettings, med
 def test_what_is_checked_is_one_file(settings: SourceSettings, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that takes the name between two checks changes nothing: both see the opened one."""
     opened = os.open
-    os.link(media.parent / "media-secret" / "secret.mp4", media / "hard.mp4")
+    for name in ("hard.mp4", "harder.mp4"):
+        os.link(media.parent / "media-secret" / "secret.mp4", media / name)
 
     def swapped(path: os.PathLike[str], flags: int) -> int:
         fd = opened(path, flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
 from fractions import Fraction
@@ -21,7 +22,7 @@ from pipeline.answers.coverage import frames_looked_at
 from pipeline.config import DecodingSettings, VideoLimits
 from pipeline.decoding.backends import InProcessBackends
 from pipeline.decoding.chunk_decoder import ChunkDecoder
-from pipeline.errors import InvalidRequest, LongtakeError, UnreadableVideo, UnsupportedMedia, VideoTooLong
+from pipeline.errors import InvalidRequest, LongtakeError, UnreadableVideo, UnsupportedMedia, VideoError, VideoTooLong
 from pipeline.planning.chunking import plan_chunks
 from pipeline.planning.visual_tokens import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, DEFAULT_TOTAL_PIXELS
 from pipeline.types import ChunkingRequest, ChunkPlan, DecodedFrames, FrameSampling, TokenBudget
@@ -317,9 +318,7 @@ def test_a_list_longer_than_allowed_is_refused_as_a_video_is(folder: Path) -> No
     ("size", "kind"),
     [((65_500, 65_500), VideoTooLong), ((16_000, 16_000), VideoTooLong), ((480, 640), UnreadableVideo)],
 )
-def test_a_size_that_lies_is_found_out(
-    size: tuple[int, int], kind: type[LongtakeError], folder: Path
-) -> None:
+def test_a_size_that_lies_is_found_out(size: tuple[int, int], kind: type[LongtakeError], folder: Path) -> None:
     with pytest.raises(kind):
         video_of([with_header(JPEG, 0xC0, *size)] * 2, folder / "lies.mov")
 
@@ -349,7 +348,9 @@ def test_sizes_beyond_the_limit_never_reach_ffmpeg(
 ) -> None:
     monkeypatch.setattr("av.Packet", None)
     limit = VideoLimits().max_frame_pixels
-    with pytest.raises(VideoTooLong, match=f"^Frame 0 of the list, .* of {size} px; {limit} px a frame are allowed"):
+    with pytest.raises(
+        VideoTooLong, match=f"^Frame 0 of the list, .* of {size} px; ({limit} px a frame|sides of 65535 px) are allowed"
+    ):
         frame_list_video([image] * num_images, sample_fps=2.0, limits=VideoLimits())
 
 
@@ -377,7 +378,37 @@ def test_headers_without_a_size_are_refused(image: bytes) -> None:
         frame_list_video([image], sample_fps=2.0, limits=VideoLimits())
 
 
-@pytest.mark.parametrize("width", [65_535, 2**20, 2**31 - 1])
-def test_a_size_that_ffmpeg_cannot_mux_is_refused(width: int) -> None:
-    with pytest.raises(LongtakeError):
-        frame_list_video([png_claiming(width, 1)], sample_fps=2.0, limits=VideoLimits(max_frame_pixels=2**31 - 1))
+@pytest.mark.parametrize("size", [(65_536, 1), (2**20, 1), (1, 2**20), (1, 64_000_000), (2**31 - 1, 1), (1, 2**32 - 1)])
+def test_a_side_that_the_container_cannot_say_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(VideoTooLong, match=r"sides of 65535 px are allowed|px a frame are allowed"):
+        frame_list_video([png_claiming(*size)], sample_fps=2.0, limits=VideoLimits(max_frame_pixels=2**32))
+    assert frame_list_video([png_claiming(65_535, 1)], sample_fps=2.0, limits=VideoLimits())
+
+
+def test_what_else_ffmpeg_refuses_is_told_like_a_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.video.frame_lists.MAX_SIDE_PX", 2**32)
+    with pytest.raises(VideoError):
+        frame_list_video([png_claiming(2**20, 1)], sample_fps=2.0, limits=VideoLimits())
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (b"\xff\xd8" + b"\xff" * 20_000_000, "is a JPEG with more than 512 segments"),
+        (b"\xff\xd8" + b"\xff\xfe\0\2" * 5_000_000 + JPEG[2:], "is a JPEG with more than 512 segments"),
+        (PNG[:33] + (bytes(4) + b"tEXt" + bytes(4)) * 2_000_000 + PNG[33:], "is a PNG with more than 65536 chunks"),
+    ],
+    ids=["padding", "segments", "chunks"],
+)
+def test_headers_without_end_are_refused_at_once(image: bytes, words: str) -> None:
+    started = time.process_time()
+    with pytest.raises(UnsupportedMedia, match=words):
+        frame_list_video([image], sample_fps=2.0, limits=VideoLimits())
+    assert time.process_time() - started < 1
+
+
+def test_the_longest_list_is_muxed_in_time() -> None:
+    limits, image = VideoLimits(), encoded(Image.new("RGB", (8, 8)))
+    started = time.process_time()
+    assert frame_list_video([image] * limits.max_list_frames, sample_fps=2.0, limits=limits)
+    assert time.process_time() - started < 2
