@@ -57,8 +57,8 @@ class VideoLimits(Settings):
         {"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores", "png"}
     )
     max_duration_seconds: float = Field(default=24 * 3600, gt=0)
-    max_frame_pixels: int = Field(default=64_000_000, gt=0)
-    """Limit on the source's pictures: decoding one takes several times this much memory."""
+    max_frame_pixels: int = Field(default=36_000_000, gt=0)
+    """Limit on the source's pictures; 8K has 33 to 35 million. Decoding one takes about 20 bytes for each pixel."""
     max_total_frames: int = Field(default=24 * 3600 * 120, gt=0)
     max_list_frames: int = Field(default=10_000, gt=0)
     """Limit on the images of a `data:video/jpeg;base64` list."""
