@@ -43,13 +43,13 @@ class AnalysisJob:
     prompt: Prompt
     chunking: ChunkingRequest
     token_sampling: TokenSampling
-    """Of the answer."""
+    """Token sampling of the answer."""
     chunk_token_sampling: TokenSampling
-    """Of the chunk answers that are merged into it."""
+    """Token sampling of the chunk answers that are merged into it."""
     aggregate: bool
     merge_instruction: str
     asked_at: float
-    """Unix time."""
+    """When the request arrived, in Unix time."""
     asks_for_times: bool = False
     """Whether each chunk's prompt asks for times in the form that the merge cites."""
     cache_salt: str | None = None
@@ -82,7 +82,7 @@ class Workload:
 
     num_chunks: int
     source_megapixels: float
-    """Of all pictures that the video shows in the chunks, sampled or not."""
+    """All pictures of the video within the chunks, sampled or not."""
     visual_tokens: int
     prompt_tokens: int
     """Upper bound over the chunks, frames included; merges not counted."""

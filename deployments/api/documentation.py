@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, completed by the bodies that routes read themselves."""
+"""Add to FastAPI's OpenAPI document the bodies that routes read themselves."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def add_documentation(app: FastAPI, bodies: list[type[BaseModel]]) -> None:
             app.openapi_schema = schema
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    app.openapi = document  # type: ignore[method-assign]  # the way that FastAPI documents
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pipeline.types import Prompt
 router = APIRouter(tags=["analyses"])
 
 USUAL_PROMPT = "What happens in this video, and when?"
-"""Used when no prompt is given: its length counts, a little."""
+"""The prompt of an estimate without one. Its length has a small effect."""
 
 
 class EstimateRequest(VideoRequest):
@@ -89,7 +89,7 @@ class EstimateBody(Schema):
 
 @router.post("/v1/estimate", openapi_extra=json_or_form_body(EstimateRequest, "video"))
 async def create_estimate(http_request: Request, service: ServiceDependency) -> EstimateBody:
-    """Estimate what an analysis would look at and cost, without running it."""
+    """Estimate the frames, tokens and seconds of an analysis without running it."""
     async with read_request(http_request, EstimateRequest, service.settings.sources) as (request, video):
         prompt = Prompt(USUAL_PROMPT if request.prompt is None else request.prompt)
         async with open_job(Question(video, prompt, request), service) as opened:

@@ -38,11 +38,11 @@ class AnalysisRequest(VideoRequest):
     prompt: str
     """The question about the video."""
     stream: bool = False
-    """Whether to respond with server-sent events as the analysis goes on."""
+    """Whether to respond with server-sent events while the analysis runs."""
     metadata: Metadata = Field(default_factory=dict, max_length=MAX_METADATA)
-    """Names and values of the client's own, returned with the analysis. Requires wait=false."""
+    """The client's own names and values, returned with the analysis. Requires wait=false."""
     webhook: WebhookBody | None = None
-    """Receiver of a webhook when the analysis has ended. Requires wait=false, and a secret set by the operator."""
+    """Receiver of a webhook at the end of the analysis. Requires wait=false, and a secret set by the operator."""
 
 
 @router.post(

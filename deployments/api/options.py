@@ -43,7 +43,7 @@ def _as_list(value: Any) -> Any:
 
 
 class AnalysisOptions(BaseModel):
-    """How a video is chunked, sampled and answered about."""
+    """How a video is chunked, sampled and analysed."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -208,7 +208,7 @@ class AnalysisOptions(BaseModel):
         if max(sides) > MAX_ASPECT_RATIO * min(sides):
             raise InvalidRequest(
                 f"resized_height ({sides[0]}) and resized_width ({sides[1]}) are beyond {MAX_ASPECT_RATIO}:1, the "
-                "most that Qwen3-VL takes.",
+                "most that Qwen3-VL supports.",
                 param="resized_height",
             )
         return sides

@@ -29,7 +29,7 @@ class EventName(StrEnum):
     ANSWER = "answer"
     ERROR = "error"
     CANCELLED = "cancelled"
-    """Of stored analyses alone."""
+    """Sent for stored analyses only."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""Settings of the stages: a mistake is an error at start."""
+"""Settings of the stages: a mistake is an error at startup."""
 
 from __future__ import annotations
 

@@ -103,14 +103,14 @@ def finished(file: StoredFile, upload_id: str) -> ResumableUpload:
 def check_offset(found_bytes: int, given_bytes: int) -> None:
     if found_bytes != given_bytes:
         raise UploadConflict(
-            f"Upload-Offset is {given_bytes} and {found_bytes} bytes of this upload are kept. Send a HEAD request for "
-            "the offset, and resume from there."
+            f"Upload-Offset is {given_bytes} and {found_bytes} bytes of this upload are stored. Send a HEAD request "
+            "for the offset, and resume from there."
         )
 
 
 def check_length(offset_bytes: int, length_bytes: int) -> None:
     if offset_bytes > length_bytes:
         raise InvalidRequest(
-            f"The piece goes {offset_bytes - length_bytes} bytes beyond the {length_bytes} bytes of Upload-Length. "
+            f"The piece exceeds by {offset_bytes - length_bytes} bytes the {length_bytes} bytes of Upload-Length. "
             "Create another upload with the right length."
         )

@@ -99,7 +99,7 @@ def test_one_video_is_needed(content: object, words: str, client: TestClient) ->
     ("messages", "param", "words"),
     [
         ([], "messages", "at least 1 item"),
-        ([{"role": "system", "content": "Be brief."}], "messages", "holds no user message; send one"),
+        ([{"role": "system", "content": "Be brief."}], "messages", "contains no user message; send one"),
         ([{"role": "assistant", "content": "Yes?"}, USER], "messages", "begin with the user's"),
         ([USER, {"role": "assistant", "content": "A cat sits."}], "messages", "end with the user's question"),
         ([USER, {"role": "tool", "content": "5", "tool_call_id": "a"}, USER], "messages.1", "'user', 'assistant'"),

@@ -1,4 +1,4 @@
-"""Chat completion requests: OpenAI's fields, Longtake's beside them, and those that are refused."""
+"""Chat completion requests: OpenAI's fields, Longtake's own, and unsupported ones."""
 
 from __future__ import annotations
 

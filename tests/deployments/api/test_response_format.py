@@ -1,4 +1,4 @@
-"""`response_format`: what reaches the engine, and what is refused."""
+"""`response_format`: the format that reaches the engine, and invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RunPod's words for what is stored."""
+"""Stored analyses as RunPod's jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments that stand in for engines and for who asks them. In a module of their own, which replicas can import."""
+"""Deployments that replace engines and their callers. They are in a module of their own, so that replicas can import it."""
 
 import asyncio
 import os
