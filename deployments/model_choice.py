@@ -26,7 +26,7 @@ class RequestDefaults:
     max_pixels: int
     """Pixels per frame."""
     temperature: float
-    """0 always takes the likeliest token."""
+    """0 always picks the likeliest token."""
     chunk_duration_seconds: float = 60.0
 
 
@@ -75,7 +75,7 @@ def is_demo_model(model: str) -> bool:
 
 
 def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool) -> ModelChoice:
-    """Choose a model that suits the cluster; an explicit `model` wins, on the best device available.
+    """Choose a model that suits the cluster, on the best device available. An explicit `model` overrides the choice.
 
     Raises ValueError if an adapter has the model's own name.
     """
@@ -181,12 +181,12 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "pipeline_parallel_size": settings.pipeline_parallel_size,
         # Left unset, vLLM silently picks `ray` inside a placement group.
         "distributed_executor_backend": _executor(settings, on_gpu),
-        # Each GPU encodes whole segments of a chunk. Split by weights, as the language model is, so narrow a tower
-        # (1152 wide) would synchronize its GPUs twice in each layer.
+        # Each GPU encodes whole segments of a chunk. The vision tower is narrow (1152 wide): splitting its weights like
+        # the language model's would synchronize the GPUs twice per layer.
         "mm_encoder_tp_mode": "data" if settings.tensor_parallel_size > 1 else "weights",
-        # The segments of a chunk. The engine is never given images.
+        # The segments of a chunk are videos. The engine never receives images.
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
-        # vLLM's own default, on which this relies: a second question finds the chunk's tokens in the cache.
+        # vLLM's own default, set here because Longtake relies on it: further questions reuse a chunk's tokens.
         "enable_prefix_caching": True,
         # First come, first served, and merges before new chunks (AnalysisJob.turn).
         "scheduling_policy": "priority",

@@ -78,7 +78,7 @@ class AnalysisJob:
 
 @dataclass(frozen=True)
 class Workload:
-    """The work that a plan gives each stage."""
+    """The work of each stage for a plan."""
 
     num_chunks: int
     source_megapixels: float
@@ -164,7 +164,7 @@ class AnalysisDone:
     citations: tuple[Citation, ...] = ()
     """Every time that the answer gives."""
     timed_results: tuple[TimedResult, ...] = ()
-    """The answer by its times; by chunks if it gives none."""
+    """The pieces of the answer by its times, or one result per chunk if the answer gives no time."""
 
     @property
     def num_answered(self) -> int:

@@ -25,7 +25,7 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def form_body(file_field: str, fields: type[BaseModel] | None = None) -> dict[str, Any]:
-    """Return a route's `openapi_extra` for a form with a file, and the fields of a model beside it."""
+    """Return a route's `openapi_extra` for a form with a file and the fields of a model."""
     upload = {"type": "object", "properties": {file_field: {"type": "string", "format": "binary"}}}
     schema = {"allOf": [_reference(fields), upload]} if fields else upload | {"required": [file_field]}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

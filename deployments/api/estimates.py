@@ -34,9 +34,9 @@ class ExpectedBody(Schema):
     inference_seconds: float | None
     """Summed over the chunks."""
     merge_seconds: float | None
-    """0 if nothing has to be merged."""
+    """0 if there is nothing to merge."""
     basis: str
-    """What the forecast is based on, or why there is none."""
+    """The measurements behind the forecast, or why there is none."""
 
     @classmethod
     def of(cls, expected: ExpectedSeconds) -> Self:
@@ -67,7 +67,7 @@ class EstimateBody(Schema):
     uncovered: list[tuple[float, float]]
     """Parts of the requested range, in seconds, that no chunk would cover."""
     notices: list[str]
-    """What would differ from the request."""
+    """Differences between the request and the plan."""
 
     @classmethod
     def of(cls, estimate: Estimate) -> Self:

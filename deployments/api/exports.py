@@ -94,7 +94,7 @@ def _rendered(result: dict[str, object], format: ExportFormat, *, title: str) ->
 
 
 def _attachment(video: str, *, suffix: str) -> str:
-    """Name the file after the video: in ASCII, and in UTF-8 for clients that know RFC 6266."""
+    """Name the file after the video: in ASCII, and in UTF-8 for clients that support RFC 6266."""
     stem = _stem(video)
     ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().strip() or DEFAULT_STEM
     return f"attachment; filename=\"{ascii_stem}.{suffix}\"; filename*=UTF-8''{quote(stem, safe='')}.{suffix}"

@@ -85,7 +85,7 @@ class DeletedFileBody(BaseModel):
 
 
 class FileFields(BaseModel):
-    """The form fields beside the file, under OpenAI's names."""
+    """The form fields of an upload besides the file, under OpenAI's names."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 

@@ -102,7 +102,7 @@ class ChatReply:
 
 
 def coded_error(error: errors.LongtakeError) -> JSONResponse:
-    """Render an error with a `code` beside `type`, `message` and `param`, as in OpenAI's API."""
+    """Render an error with `code` in addition to `type`, `message` and `param`, as in OpenAI's API."""
     return error_response(error, with_code(error_body(error)))
 
 

@@ -98,7 +98,7 @@ async def get_status(job_id: str, service: ServiceDependency) -> dict[str, Any]:
 @_at_both("/stream/{job_id}", ["GET", "POST"], operation_id="runpod_stream")
 async def poll_stream(job_id: str, service: ServiceDependency) -> dict[str, Any]:
     """Return the output since the last poll: each chunk's result, and finally the whole output."""
-    # The record first, so that a finished status comes with the last event, never before it.
+    # The record is read first, so that a response with a final status contains the last event.
     record = await service.analysis_store.analyses.get(job_id)
     events = await service.analysis_store.polling.take(job_id, (EventKind.CHUNK, EventKind.RESULT))
     return {"status": job_state(record), "stream": stream_items(events)}

@@ -35,7 +35,7 @@ READY_TIMEOUT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Service:
-    """Settings, stores and clients of one Ingress replica. Routes take it as `ServiceDependency`."""
+    """Settings, stores and clients of one Ingress replica. Routes get it through `ServiceDependency`."""
 
     settings: AppSettings
     model: ModelChoice

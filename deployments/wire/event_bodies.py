@@ -34,7 +34,7 @@ class EventName(StrEnum):
 
 @dataclass(eq=False)
 class EventBodies:
-    """Renders the events of one analysis, which must come in order."""
+    """Renders the events of one analysis. They must be passed in order."""
 
     job: AnalysisJob
     model: ModelChoice

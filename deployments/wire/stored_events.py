@@ -1,4 +1,4 @@
-"""Convert events of stored analyses to rows of the store, and rows to what clients receive."""
+"""Convert events of stored analyses to rows of the store, and rows to JSON for clients."""
 
 import json
 from collections.abc import Mapping

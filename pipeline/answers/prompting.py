@@ -1,4 +1,4 @@
-"""Write prompts: those of chunks, of merges, and of conversations."""
+"""Write the prompts of chunks, merges and conversations."""
 
 from __future__ import annotations
 

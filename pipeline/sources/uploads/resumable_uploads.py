@@ -45,7 +45,7 @@ class Appender(Protocol):
 
 
 class ResumableUploads(Protocol):
-    """Stores unfinished uploads beside the finished ones of an UploadStore.
+    """Stores unfinished uploads in the place where an UploadStore keeps the finished ones.
 
     Every method raises ServiceError if the store itself fails. Methods with an `upload_id` raise SourceNotFound for an
     unknown, deleted or expired upload.

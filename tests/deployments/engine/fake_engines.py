@@ -1,4 +1,4 @@
-"""Deployments that replace engines and their callers. They are in a module of their own, so that replicas can import it."""
+"""Deployments that replace engines and their callers, in a module that replicas can import."""
 
 import asyncio
 import os
