@@ -15,7 +15,7 @@ from deployments.api.stored_analyses import (
     AnalysisToStore,
     Metadata,
     WebhookBody,
-    store_analysis,
+    accept_analysis,
 )
 from deployments.api.video_requests import VideoRequest, read_request
 from deployments.api.video_sources import RequestedVideo
@@ -96,7 +96,7 @@ async def _store(
             "stream is given with wait=false; leave it out, and read the events at /v1/analyses/{id}/events.",
             param="stream",
         )
-    return await store_analysis(to_store(request, video), idempotency_key, service)
+    return await accept_analysis(to_store(request, video), idempotency_key, service)
 
 
 def to_store(request: AnalysisRequest, video: RequestedVideo) -> AnalysisToStore:

@@ -79,7 +79,7 @@ class AnalysisToStore:
     """All fields of the request, to detect another request with the same Idempotency-Key."""
 
 
-async def store_analysis(request: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
+async def accept_analysis(request: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
     """Create a stored analysis, or find the one of the Idempotency-Key, and respond with status 202."""
     record = await create_stored_analysis(request, idempotency_key, service)
     body = await _object(record, service)

@@ -111,6 +111,6 @@ def check_offset(found_bytes: int, given_bytes: int) -> None:
 def check_length(offset_bytes: int, length_bytes: int) -> None:
     if offset_bytes > length_bytes:
         raise InvalidRequest(
-            f"The piece exceeds by {offset_bytes - length_bytes} bytes the {length_bytes} bytes of Upload-Length. "
+            f"The piece extends {offset_bytes - length_bytes} bytes beyond the {length_bytes} bytes of Upload-Length. "
             "Create another upload with the right length."
         )

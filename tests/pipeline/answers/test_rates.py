@@ -99,7 +99,7 @@ def test_what_is_not_measured_is_left_out_and_said() -> None:
     expected = rates.expected(workload(plan(2), PROMPT, is_merged=True))
     assert expected.whole == pytest.approx(2 * (1 + 3))
     assert expected.merging is None
-    assert "one after the other" in expected.basis and "No merge" in expected.basis
+    assert "times are added up" in expected.basis and "No merge" in expected.basis
 
 
 def test_what_was_kept_or_failed_teaches_nothing() -> None:
