@@ -86,7 +86,8 @@ check-page: $(PAGE_TOOLS)  ## types and lint of the page's code
 
 # npm writes this file last. Node takes the machine's certificates, as pip and uv do.
 $(PAGE_TOOLS): web/package-lock.json web/.npmrc | setup
-	cd web && $(PAGE_ENV) NODE_USE_SYSTEM_CA=1 npm ci --loglevel=error
+	@cd web && $(PAGE_ENV) NODE_USE_SYSTEM_CA=1 npm ci --loglevel=error || \
+	  { echo 'check-page: npm could not install web/package-lock.json; npm_config_registry names another registry' >&2; exit 1; }
 	@touch $@
 
 format: setup  ## format the code and fix what lint can fix
@@ -100,5 +101,5 @@ requirements: setup  ## resolve requirements/*.in to exact versions again
 	@! grep -n '://' requirements/*.txt  # a pin with a URL holds on one machine only
 
 clean:  ## remove caches, logs and generated films; .venv, .uv and a training under way stay
-	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build/clips build/truth build/page build/screenshots build/*.mp4 dist *.egg-info .setup.log
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build/bdist.* build/clips build/lib build/truth build/page build/screenshots build/*.mp4 dist *.egg-info .setup.log
 	find . \( -name .venv -o -name .uv -o -name .git \) -prune -o -name __pycache__ -type d -exec rm -rf {} +

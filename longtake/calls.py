@@ -57,7 +57,7 @@ def submit(
     video: Video, fields: Mapping[str, Any], on_upload: UploadProgress | None, idempotency_key: str | None
 ) -> Call[str]:
     """Reads the id of the stored analysis."""
-    params, headers = {"wait": "false"}, {"Idempotency-Key": idempotency_key}
+    params, headers = {"wait": "false"}, {"Idempotency-Key": idempotency_key or None}
     return Call(_about_video("/v1/analyses", video, fields, on_upload, params, headers), _submitted_id)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from longtake.clock import clock, subtitle_clock
 from longtake.times import Citation, TimedResult
 
 UNSUPPORTED = "⚠"
+_SENTENCE_START = re.compile(r"(?:^|\n|[.!?][\"')\]]*\s)\s*$")
+_LOOK_BACK = 16
+"""Characters before a time that say whether it starts a sentence."""
 UNSUPPORTED_IN_WORDS = f"{UNSUPPORTED} no chunk's answer supports this time"
 
 
@@ -47,9 +51,10 @@ def csv_rows(groups: Iterable[tuple[Mapping[str, str], Sequence[TimedResult]]]) 
 
 def cited_markdown(answer: str, citations: Iterable[Citation], results: Iterable[TimedResult]) -> str:
     """Return the answer with its times as [MM:SS]; as a list, if each of its pieces begins with one."""
-    openings = sorted(result.start for result in results if result.start is not None)
     placed = [(one, one.start, one.stop) for one in citations if one.start is not None and one.stop is not None]
-    is_list = len(openings) > 1 and openings[0] == 0 and {start for _, start, _ in placed}.issuperset(openings)
+    openings = [start for _, start, _ in placed if _SENTENCE_START.search(answer[max(0, start - _LOOK_BACK) : start])]
+    pieces = {result.start for result in results if result.start is not None}
+    is_list = len(openings) > 1 and openings[0] == 0 and pieces.issubset(openings)
     parts, place = [], 0
     for citation, start, stop in placed:
         before = answer[place:start]

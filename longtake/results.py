@@ -169,7 +169,7 @@ class Answer:
     def to_markdown(self, title: str = "Answer", *, level: int = 3) -> str:
         """Render under a heading of that level, with times as [MM:SS] and what was not looked at."""
         parts = [f"{'#' * level} {' '.join(title.split())}", self.cited_markdown()]
-        if self.unsupported:
+        if any(citation.start is not None for citation in self.unsupported):
             parts.append(f"{exports.UNSUPPORTED} No chunk's answer supports the times marked so.")
         if self.aggregation_error:
             parts.append(f"**The answers were not merged:** {self.aggregation_error}")

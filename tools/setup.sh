@@ -117,7 +117,8 @@ step "installing the $accelerator packages in .venv (the first time this downloa
 step "installing longtake in .venv" "could not install this folder in .venv" \
     .uv/bin/uv pip install --python .venv --no-deps --no-build-isolation -e .
 # `pipeline`, `deployments` and `tools` of this checkout import from any working directory, also in Ray's workers.
-echo "$PWD" >"$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/longtake-checkout.pth"
+site_packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+echo "$PWD" >"$site_packages/longtake-checkout.pth"
 step "checking that torchcodec loads FFmpeg" "torchcodec cannot load this machine's FFmpeg; it takes versions 4 to 9" \
     .venv/bin/python -c 'import torchcodec; assert torchcodec.ffmpeg_major_version'
 

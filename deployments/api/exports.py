@@ -15,7 +15,7 @@ from deployments.api.stored_analyses import get_analysis
 from deployments.wire.stored_bodies import AnalysisObjectBody
 from longtake.parsing import parsed
 from longtake.results import Answer
-from pipeline.errors import AnalysisNotCompleted, SourceNotFound
+from pipeline.errors import AnalysisNotCompleted, ServiceError, SourceNotFound
 
 MAX_STEM_CHARACTERS = 80
 DEFAULT_STEM = "answer"
@@ -74,7 +74,7 @@ async def _video_name(analysis: AnalysisObjectBody, service: Service) -> str:
         return analysis.video
     try:
         return (await asyncio.to_thread(service.uploads.get, analysis.file_id)).file_name
-    except SourceNotFound:
+    except (SourceNotFound, ServiceError):
         return analysis.video
 
 

@@ -1,7 +1,5 @@
 """An analysis over HTTP."""
 
-from pydantic import Field
-
 from deployments.model_choice import ModelChoice
 from deployments.wire.plan_bodies import VideoInfoBody
 from deployments.wire.schema import Schema
@@ -57,8 +55,8 @@ class ChunkResultBody(Schema):
     end_time: float
     success: bool
     response: str | None
-    times: list[FoundTimeBody] = Field(default_factory=list)
-    """Every time in response, in its order; empty in an analysis that was stored before this field existed."""
+    times: list[FoundTimeBody]
+    """Every time in response, in its order."""
     processing_time: float
     """Seconds from the start of the chunk's processing to its answer, retries included."""
     decode_seconds: float
@@ -194,10 +192,9 @@ class AnalysisBody(Schema):
     aggregated_response: str | None
     citations: list[CitationBody]
     """Every time in aggregated_response, in its order."""
-    timed_results: list[TimedResultBody] = Field(default_factory=list)
+    timed_results: list[TimedResultBody]
     """The pieces of aggregated_response by their times, in order of time: from a piece's own time to the next one's, or
-    to the end of its range. If aggregated_response gives no time, one result per answered chunk. Empty in an analysis
-    that was stored before this field existed."""
+    to the end of its range. If aggregated_response gives no time, one result per answered chunk."""
     aggregation_error: str | None
     finish_reason: str
     """Why aggregated_response ends: `stop`, or `length` if `max_tokens` cut it off."""

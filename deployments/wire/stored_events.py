@@ -6,6 +6,7 @@ from typing import Any
 
 from deployments.wire.errors import ErrorBody, ErrorDetail, error_body
 from deployments.wire.event_bodies import EventBodies, EventName
+from deployments.wire.older_bodies import complete_chunk, complete_result
 from pipeline.analysis import AnalysisDone, AnswerDelta, ChunkDone, PlanReady, Progress
 from pipeline.store import AnalysisFailure, EventKind, NewEvent, StoredEvent
 
@@ -55,7 +56,14 @@ def event_data(event: StoredEvent) -> str:
         return ErrorBody(error=error_detail(event.failure)).model_dump_json()
     if event.kind == EventKind.TEXT:
         return _dump({"text": event.text})
-    return event.body if event.body is not None else "{}"
+    if event.body is None:
+        return "{}"
+    match event.kind:
+        case EventKind.RESULT:
+            return complete_result(event.body)
+        case EventKind.CHUNK:
+            return complete_chunk(event.body)
+    return event.body
 
 
 def _body(event: PlanReady | ChunkDone | Progress | AnalysisDone, bodies: EventBodies) -> str:

@@ -31,10 +31,9 @@ class CitationBody(Schema):
     """As written there, with the square brackets around it."""
     time: float
     """Seconds from the first frame."""
-    start: int | None = None
-    """The time is `[start, stop)` of aggregated_response, counted in Unicode code points; `null` in an analysis that
-    was stored before this field existed."""
-    stop: int | None = None
+    start: int
+    """The time is `[start, stop)` of aggregated_response, counted in Unicode code points."""
+    stop: int
     supported: bool
     """Whether a chunk's answer gives this time, within one sampling step, or gives none while the chunk covers it."""
     chunk_index: int | None

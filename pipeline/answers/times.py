@@ -21,7 +21,7 @@ _TIME = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_OPENING = r"(?: ^ | [\n.!?;] \s | (?: ^ | \n ) \s* (?: [-*•] | \d+[.)] ) ) \s*"
+_OPENING = r"(?: ^ | \n | [.!?;] \s | (?: ^ | \n ) \s* (?: [-*•] | \d+[.)] ) ) \s*"
 _OPENS_SENTENCE = re.compile(rf"{_OPENING} $", re.VERBOSE)
 _NAMES_MOMENT = re.compile(
     rf"""

@@ -120,6 +120,11 @@ def test_an_error_names_the_field(server: str) -> None:
     assert (caught.value.status, caught.value.type, caught.value.param) == (400, "invalid_request", "chunk_duration")
 
 
+def test_an_empty_idempotency_key_is_none(server: str) -> None:
+    with Longtake(server) as client:
+        assert client.submit(URL, PROMPT, idempotency_key="").id != client.submit(URL, PROMPT, idempotency_key="").id
+
+
 def test_an_analysis_that_fails_after_its_plan(server: str, orchestrator: FakeOrchestrator) -> None:
     orchestrator.events = (*WHOLE[:2], errors.ReplicaLost("A replica was lost."))
     seen: list[ServerEvent] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,18 @@ def test_a_piece_of_several_sentences_is_one_item_of_a_list() -> None:
 def test_a_range_is_one_item_of_a_list() -> None:
     answer = answer_of("00:05 - 00:10 A cat sits.\n[01:00]: It leaves.")
     assert answer.cited_markdown() == "- **[00:05]** - **[00:10]** A cat sits.\n- **[01:00]**: It leaves."
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("[00:05]\n[00:10]\n[00:20]", "- **[00:05]**\n- **[00:10]**\n- **[00:20]**"),
+        ("[00:05] dog\n[00:10]\n[00:20] cat", "- **[00:05]** dog\n- **[00:10]**\n- **[00:20]** cat"),
+        ("[00:05] dog. [00:10] cat. [00:20]", "- **[00:05]** dog.\n- **[00:10]** cat.\n- **[00:20]**"),
+    ],
+)
+def test_an_item_may_have_no_words(text: str, markdown: str) -> None:
+    assert answer_of(text).cited_markdown().replace(f" {UNSUPPORTED}", "") == markdown
 
 
 def test_text_before_the_first_time_makes_no_list() -> None:

@@ -140,7 +140,8 @@ def test_what_is_no_address_is_refused_in_words(typed: str) -> None:
 
 
 def test_events_that_break_anywhere_are_read() -> None:
-    wire = ': keep-alive\n\nid: 1\nevent: plan\ndata: {"a": "ü"}\n\nevent: delta\ndata: {"text":\ndata:  "x"}\n\n'
+    plan = 'id: 1\nevent: plan\ndata: {"a": "ü"}\n\n'
+    delta = 'event: delta\ndata: {"text":\ndata:  "x\u2028\u2029"}\n\n'
     code = """(async () => {
         const bytes = new TextEncoder().encode(a);
         const body = new ReadableStream({
@@ -150,9 +151,9 @@ def test_events_that_break_anywhere_are_read() -> None:
         for await (const event of m.serverEvents(new Response(body))) events.push(event);
         return events;
     })()"""
-    assert evaluate("server/sse", code, wire) == [
+    assert evaluate("server/sse", code, f": keep-alive\n\n{plan}{delta}") == [
         {"id": "1", "name": "plan", "data": {"a": "ü"}},
-        {"id": None, "name": "delta", "data": {"text": "x"}},
+        {"id": None, "name": "delta", "data": {"text": "x\u2028\u2029"}},
     ]
 
 

@@ -31,9 +31,6 @@ WITHOUT_MIRROR = {
 }
 """Modules without a test file of their name, and test files without a module; a folder stands for all in it."""
 
-MIRROR_TO_DO = ()
-"""The same, without a good reason: write the test, or name it after its module, and delete the line."""
-
 CLEAN_VOICE = (
     "CONTRIBUTING.md",
     "deployments/chunks",

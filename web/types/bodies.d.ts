@@ -62,7 +62,7 @@ export interface ChunkResult {
   end_time: number;
   success: boolean;
   response: string | null;
-  times?: ChunkTime[];
+  times: ChunkTime[];
   processing_time: number;
   decode_seconds: number;
   inference_seconds: number;
@@ -88,8 +88,8 @@ export interface Citation {
   time: number;
   supported: boolean;
   chunk_index: number | null;
-  start?: number | null;
-  stop?: number | null;
+  start: number;
+  stop: number;
 }
 
 export interface PromptTokens {

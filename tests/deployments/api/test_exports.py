@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -168,34 +167,3 @@ def test_the_route_is_documented(client: TestClient) -> None:
     assert {"application/json", "application/x-subrip; charset=utf-8"} <= set(route["responses"]["200"]["content"])
     (parameter,) = [parameter for parameter in route["parameters"] if parameter["name"] == "format"]
     assert parameter["required"]
-
-
-def test_an_answer_of_before_times_had_places_is_still_read(
-    client: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    analysis_id = completed(client, service)
-    events = service.analysis_store.analyses.events
-
-    async def older(*arguments: Any, **names: Any) -> Any:
-        return [
-            replace(event, body=json.dumps(without_places(json.loads(event.body))))
-            for event in await events(*arguments, **names)
-            if event.body is not None
-        ]
-
-    monkeypatch.setattr(service.analysis_store.analyses, "events", older)
-    result = client.get(f"{ROUTE}/{analysis_id}").json()["result"]
-    assert (result["timed_results"], result["citations"][0]["start"], result["chunk_results"][0]["times"]) == (
-        [],
-        None,
-        [],
-    )
-    assert exported(client, analysis_id, "srt") == "1\n00:00:00,000 --> 00:01:00,000\nA cat sits.\n"
-
-
-def without_places(body: Any) -> Any:
-    """A stored body, without the fields that this version added."""
-    if isinstance(body, dict):
-        added = ("start", "stop", "times", "timed_results")
-        return {name: without_places(value) for name, value in body.items() if name not in added}
-    return [without_places(item) for item in body] if isinstance(body, list) else body

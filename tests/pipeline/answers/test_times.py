@@ -27,6 +27,8 @@ from pipeline.answers.times import times_in
         ("- 12.4 red circle\n- 13.0 blue star\n1. 14.0 green", [("12.4", 12.4), ("13.0", 13), ("14.0", 14)]),
         ('{"start": 12.4, "end_time": 13, "rating": 4.5}', [("12.4", 12.4), ("13", 13)]),
         ("At 12 seconds, a dog.", [("12", 12)]),
+        ("10 s dog runs\n12 s cat\n\n 13.5 bird", [("10", 10), ("12", 12), ("13.5", 13.5)]),
+        ("Scenes:\n6.3 circle", [("6.3", 6.3)]),
     ],
 )
 def test_what_is_a_time(text: str, times: list[tuple[str, float]]) -> None:

@@ -83,9 +83,12 @@ export class Opener {
 
   /** @param {Source} source @param {File} file */
   async _send(source, file) {
-    this._screen.showUpload(0);
+    const showShare = (/** @type {number} */ share) => {
+      if (this._desk.source === source) this._screen.showUpload(share);
+    };
+    showShare(0);
     try {
-      const fileId = await upload(file, (share) => this._screen.showUpload(share), this._desk.signal);
+      const fileId = await upload(file, showShare, this._desk.signal);
       Object.assign(source, { fileId, fields: { file_id: fileId } });
       announce("Uploaded");
     } finally {

@@ -21,8 +21,10 @@ export class Planner {
   async plan() {
     this._current.abort();
     this._current = new AbortController();
-    const signal = AbortSignal.any([this._current.signal, this._desk.signal]);
-    const desk = this._desk;
+    const [desk, current] = [this._desk, this._current];
+    // Not AbortSignal.any: Firefox has it since 124 and Safari since 17.4 alone.
+    desk.signal.addEventListener("abort", () => current.abort(), { once: true, signal: current.signal });
+    const signal = current.signal;
     if (!desk.source?.fields) return;
     try {
       const request = { ...desk.source.fields, ...chosenOptions() };

@@ -35,7 +35,7 @@ export async function* serverEvents(response) {
 
 /** @param {string} block @returns {ServerEvent | null} null for a keep-alive comment */
 function parseBlock(block) {
-  const fields = block.split(/\r?\n/).map((line) => line.match(/^(\w+):? ?(.*)$/));
+  const fields = block.split(/\r?\n/).map((line) => line.match(/^(\w+):? ?(.*)$/s));
   const valuesOf = (/** @type {string} */ name) => fields.flatMap((field) => (field?.[1] === name ? [field[2]] : []));
   const data = valuesOf("data");
   if (!data.length) return null;

@@ -116,7 +116,8 @@ function stateIn(request) {
  * @param {Sent} sent
  * @returns {Promise<XMLHttpRequest>} Throws ServerError, ConnectionLost, and an AbortError for `signal`.
  */
-function send({ method, address, headers = {}, body, onSent = () => {}, signal }) {
+async function send({ method, address, headers = {}, body, onSent = () => {}, signal }) {
+  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();

@@ -13,14 +13,14 @@
 /**
  * The times of a text that lie within the video, in the order of the text.
  * @param {string} text
- * @param {(ChunkTime | Citation)[]} found times without a place, from an earlier version of the server, are omitted
+ * @param {(ChunkTime | Citation)[]} found
  * @param {number} durationSeconds
  * @returns {PlacedTime[]}
  */
 export function placedTimes(text, found, durationSeconds) {
   const units = codeUnits(text);
   return found.flatMap((time) => {
-    const [start, stop] = [units[time.start ?? -1], units[time.stop ?? -1]];
+    const [start, stop] = [units[time.start], units[time.stop]];
     if (start === undefined || stop === undefined) return [];
     if (time.time > durationSeconds + 1) return []; // the player cannot seek there
     return [{ seconds: time.time, start, stop, isDoubtful: "supported" in time && !time.supported }];
