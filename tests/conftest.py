@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("gate", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("gate")
 
+ROOT = Path(__file__).parents[1]
 OWN_SERVERS, GRAPH = "own_servers", "graph"
 """Markers, and names of groups: one worker runs all tests of a group, one after the other."""
 GROUPS = {
@@ -36,17 +37,48 @@ GROUPS = {
     "tests/truth/test_truth.py": GRAPH,
 }
 """The group of a file or folder. Each other file is a group of its own."""
+PROCESSES = "processes"
+STARTING_PROCESSES = (
+    "tests/benchmarks",
+    "tests/deployments/engine",
+    "tests/deployments/jobs/test_killed_runners.py",
+    "tests/deployments/serving/test_local_server.py",
+    "tests/deployments/test_frame_decoder.py",
+    "tests/longtake/commands",
+    "tests/longtake/test_cli.py",
+    "tests/longtake/test_package.py",
+    "tests/pipeline/decoding/test_disposable_pictures.py",
+    "tests/pipeline/decoding/test_ffmpeg_errors.py",
+    "tests/pipeline/decoding/test_isolated_backends.py",
+    "tests/pipeline/decoding/test_torchcodec_decoder.py",
+    "tests/pipeline/decoding/test_worker.py",
+    "tests/pipeline/isolation",
+    "tests/pipeline/sources/remote/test_node_cache.py",
+    "tests/pipeline/sources/remote/test_s3_objects.py",
+    "tests/pipeline/store/test_migrating.py",
+    "tests/pipeline/video/test_isolated_probing.py",
+    "tests/pipeline/video/test_video_files.py",
+    "tests/test_layering.py",
+    "tests/truth/test_clips.py",
+)
+"""Files and folders of tests that start processes or import vLLM: half of the time of all tests without a graph."""
+SERVICES = {"s3", "postgresql"}
+"""Parameters by which tests run on a service that they start."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the running graph by their fixture, and order all tests by what they start.
+    """Mark tests by what they start or ask, and order them.
 
     One process connects to one Ray instance at a time, and the running graph lives until the session ends. So tests
     with servers of their own come before it. With pytest-xdist the two long groups start first, each on a worker; the
     other tests fill the worker that ends first. Without it the running graph comes last.
     """
+    if missing := [path for path in (*GROUPS, *STARTING_PROCESSES) if not (ROOT / path).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py lists {', '.join(missing)}, which do not exist.")
     for item in items:
+        if _starts_processes(item):
+            item.add_marker(PROCESSES)
         if "running_graph" in getattr(item, "fixturenames", ()):
             item.add_marker(GRAPH)
     order = (OWN_SERVERS, GRAPH, "") if "PYTEST_XDIST_WORKER" in os.environ else (OWN_SERVERS, "", GRAPH)
@@ -84,9 +116,19 @@ def _long_group(item: pytest.Item) -> str:
     return group
 
 
+def _starts_processes(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    parameters = callspec.params.values() if callspec else ()
+    is_listed = any(path in STARTING_PROCESSES for path in _with_parents(item.nodeid.partition("::")[0]))
+    return is_listed or any(value in SERVICES for value in parameters if isinstance(value, str))
+
+
 def _group_of(path: str) -> str:
-    parents = (path, *map(str, PurePosixPath(path).parents))
-    return next((GROUPS[parent] for parent in parents if parent in GROUPS), "")
+    return next((GROUPS[parent] for parent in _with_parents(path) if parent in GROUPS), "")
+
+
+def _with_parents(path: str) -> tuple[str, ...]:
+    return (path, *map(str, PurePosixPath(path).parents))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
+from deployments.logs import logger
 from deployments.wire.event_stream import event
 from deployments.wire.stored_events import EVENT_NAMES, event_data
 from pipeline.errors import StoreFailed
@@ -88,8 +89,17 @@ class EventFeeds:
             if analysis_id not in last_numbers:
                 feed.end()
                 continue
-            while feed.last_number < last_numbers[analysis_id]:
-                new = await self._analyses.events(analysis_id, after=feed.last_number, limit=BATCH)
-                if not new:
-                    break
-                feed.add(new)
+            try:
+                await self._read_up_to(last_numbers[analysis_id], analysis_id, feed)
+            except StoreFailed:
+                raise
+            except Exception:  # one unreadable event must not silence the other analyses
+                logger.exception("events of %s cannot be read", analysis_id)
+                feed.end()
+
+    async def _read_up_to(self, last_number: int, analysis_id: str, feed: _Feed) -> None:
+        while feed.last_number < last_number:
+            new = await self._analyses.events(analysis_id, after=feed.last_number, limit=BATCH)
+            if not new:
+                return
+            feed.add(new)

@@ -15,7 +15,7 @@ from deployments.api.stored_analyses import get_analysis
 from deployments.wire.stored_bodies import AnalysisObjectBody
 from longtake.parsing import parsed
 from longtake.results import Answer
-from pipeline.errors import AnalysisNotCompleted, ServiceError, SourceNotFound
+from pipeline.errors import AnalysisNotCompleted, ServiceError, SourceError
 
 MAX_STEM_CHARACTERS = 80
 DEFAULT_STEM = "answer"
@@ -74,7 +74,7 @@ async def _video_name(analysis: AnalysisObjectBody, service: Service) -> str:
         return analysis.video
     try:
         return (await asyncio.to_thread(service.uploads.get, analysis.file_id)).file_name
-    except (SourceNotFound, ServiceError):
+    except (SourceError, ServiceError):
         return analysis.video
 
 
@@ -96,7 +96,8 @@ def _rendered(result: dict[str, object], format: ExportFormat, *, title: str) ->
 def _attachment(video: str, *, suffix: str) -> str:
     """Name the file after the video: in ASCII, and in UTF-8 for clients that support RFC 6266."""
     stem = _stem(video)
-    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().strip() or DEFAULT_STEM
+    ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    ascii_stem = _stem(f"{ascii_stem}.{suffix}")  # normalizing turns ＂ into " and ／ into /
     return f"attachment; filename=\"{ascii_stem}.{suffix}\"; filename*=UTF-8''{quote(stem, safe='')}.{suffix}"
 
 

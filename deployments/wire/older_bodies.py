@@ -9,6 +9,7 @@ from typing import Any
 
 from deployments.wire.time_bodies import CitationBody, FoundTimeBody, TimedResultBody
 from pipeline.answers.timed_results import timed_results
+from pipeline.answers.times import times_in
 from pipeline.types import Citation
 
 
@@ -60,10 +61,10 @@ def _by_chunks(chunks: list[dict[str, Any]]) -> Iterator[TimedResultBody]:
 
 
 def _placed(answer: str, citations: list[dict[str, Any]]) -> list[Citation]:
-    """Find each citation's text after that of the one before: they were written down in the answer's order."""
-    found, stop = [], 0
+    """Return the citations that the answer's times are, in its order: their texts alone may stand elsewhere, too."""
+    times = iter(times_in(answer))
+    placed = []
     for citation in citations:
-        start = answer.index(citation["text"], stop)
-        stop = start + len(citation["text"])
-        found.append(Citation(citation["text"], citation["time"], start, stop, citation["chunk_index"]))
-    return found
+        if time := next((time for time in times if time.text == citation["text"]), None):
+            placed.append(Citation(time.text, time.seconds, time.start, time.stop, citation["chunk_index"]))
+    return placed

@@ -15,7 +15,7 @@ _TIME = re.compile(
         (?: (?P<hours>\d{{1,3}}) : )? (?P<minutes>\d{{1,3}}) : (?P<seconds>[0-5]\d) (?P<fraction>\.\d{{1,3}})?
         (?! \s? [ap]\.?m\b )                                                       # the time of day
       |
-        (?P<number>\d+(?:\.\d+)?) (?P<unit> \s?{_UNIT} | (?= {_JOINT} \d+(?:\.\d+)? \s?{_UNIT} ) )?
+        (?P<number>\d{{1,9}}(?:\.\d+)?) (?P<unit> \s?{_UNIT} | (?= {_JOINT} \d+(?:\.\d+)? \s?{_UNIT} ) )?
     )
     (?! \d | [:.]\d )
     """,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cachetools import LRUCache
 
-from deployments import chunker as chunker_module
 from deployments.chunker import Chunker
 from pipeline.config import SourceSettings, VideoLimits
 from pipeline.errors import (
@@ -360,7 +360,7 @@ def test_a_probed_video_is_kept_until_its_file_changes(
 
 
 def test_the_videos_planned_last_are_kept(chunker: Chunker, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunker_module, "MAX_PROBED_VIDEOS", 2)
+    monkeypatch.setattr(chunker, "_probed", LRUCache(2))
     for name in ("good.mp4", "good.mkv", "good.mp4", "good.avi"):
         plan_of(chunker, LocalVideo(name))
     assert [video.info.container for video in chunker._probed.values()] == ["mov,mp4,m4a,3gp,3g2,mj2", "avi"]

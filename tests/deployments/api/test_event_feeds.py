@@ -81,6 +81,19 @@ async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
     assert num_polls() < 60 and num_reads() < 60
 
 
+async def test_an_unreadable_event_ends_its_own_listeners_alone(
+    service: Service, store: AnalysisStore, client: TestClient
+) -> None:
+    broken, healthy = ask(client)["id"], ask(client)["id"]
+    for _ in range(2):
+        claimed = claimed_by(store)
+        body = "no JSON" if claimed.lease.analysis_id == broken else '{"timed_results": []}'
+        store.leases.complete(claimed.lease, body)
+    heard = [asyncio.ensure_future(texts_of(service.feeds.listen(asked, 0))) for asked in (broken, healthy)]
+    texts = await asyncio.wait_for(asyncio.gather(*heard), 10)
+    assert [len(of_one) for of_one in texts] == [0, 1]
+
+
 async def test_nobody_listens_nothing_is_asked(
     service: Service, store: AnalysisStore, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

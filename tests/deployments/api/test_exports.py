@@ -116,6 +116,7 @@ def test_files_have_their_media_type_and_suffix(
         ({"video_url": "https://example.com/a/caf%C3%A9%22.webm?signature=secret"}, "cafe.srt", "café.srt"),
         ({"video_url": "s3://films/猫/猫.mkv"}, "answer.srt", "猫.srt"),
         ({"video_url": "https://example.com/..%2F..%2F"}, "answer.srt", "answer.srt"),
+        ({"video_path": "a＂; filename=＂b／..＼c.mp4"}, "c.srt", "a＂; filename=＂b／..＼c.srt"),
         ({"video_url": "data:video/mp4;base64,AAAA"}, "a data URL.srt", "a data URL.srt"),
         ({"video_path": f"{'x' * 300}.mp4"}, f"{'x' * 80}.srt", f"{'x' * 80}.srt"),
     ],

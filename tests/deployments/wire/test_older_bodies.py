@@ -36,6 +36,7 @@ def older(body: Any) -> Any:
     [
         "[00:05] Ein Kätzchen. 66.3 Regen 🎬. At 12 s, and at 12 s again, it purrs.",
         '[00:05] [00:05] says "times": or "timed_results": aloud.',
+        "2 people enter at 2 s. At 1:15 it starts, 15 people at 15 s.",
         "A cat sits all day.",
         None,
     ],

