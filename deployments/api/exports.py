@@ -97,7 +97,7 @@ def _attachment(video: str, *, suffix: str) -> str:
     """Name the file after the video: in ASCII, and in UTF-8 for clients that support RFC 6266."""
     stem = _stem(video)
     ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-    ascii_stem = _stem(f"{ascii_stem}.{suffix}")  # normalizing turns ＂ into " and ／ into /
+    ascii_stem = _stem(f"{ascii_stem}.{suffix}")  # normalizing makes plain quotes and slashes of full-width ones
     return f"attachment; filename=\"{ascii_stem}.{suffix}\"; filename*=UTF-8''{quote(stem, safe='')}.{suffix}"
 
 

@@ -72,7 +72,7 @@ async def test_200_listeners_hear_everything_in_order_and_ask_the_store_once(
             listeners += [asyncio.ensure_future(texts_of(service.feeds.listen(asked, 0))) for _ in range(25)]
             listeners += [asyncio.ensure_future(texts_of(service.feeds.listen(asked, 300))) for _ in range(25)]
         await asyncio.sleep(0.05)
-    store.leases.complete(claimed.lease, "{}")
+    store.leases.complete(claimed.lease, '{"timed_results": []}')
     heard = await asyncio.wait_for(asyncio.gather(*listeners), 30)
     assert len(heard) == 200
     for place, texts in enumerate(heard):

@@ -24,6 +24,8 @@ from tests.deployments.api.uploading import upload
 from tests.deployments.api.wire import error_of
 
 TIMED = done("[00:05] Ein Kätzchen --> da. 66.3 Regen.")
+FULL_WIDTH = "a\uff02; filename=\uff02b\uff0f..\uff3cc"
+"""Normalizes to quotes, a slash and a backslash."""
 UNSUPPORTED = "⚠ no chunk's answer supports this time"
 
 
@@ -116,7 +118,7 @@ def test_files_have_their_media_type_and_suffix(
         ({"video_url": "https://example.com/a/caf%C3%A9%22.webm?signature=secret"}, "cafe.srt", "café.srt"),
         ({"video_url": "s3://films/猫/猫.mkv"}, "answer.srt", "猫.srt"),
         ({"video_url": "https://example.com/..%2F..%2F"}, "answer.srt", "answer.srt"),
-        ({"video_path": "a＂; filename=＂b／..＼c.mp4"}, "c.srt", "a＂; filename=＂b／..＼c.srt"),
+        ({"video_path": f"{FULL_WIDTH}.mp4"}, "c.srt", f"{FULL_WIDTH}.srt"),
         ({"video_url": "data:video/mp4;base64,AAAA"}, "a data URL.srt", "a data URL.srt"),
         ({"video_path": f"{'x' * 300}.mp4"}, f"{'x' * 80}.srt", f"{'x' * 80}.srt"),
     ],

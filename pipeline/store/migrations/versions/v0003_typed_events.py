@@ -60,7 +60,7 @@ def _fill_columns(connection: sa.Connection, analysis_id: str) -> None:
             texts.append({"at": number, "new_text": json.dumps(fields["text"])})
     update = sa.update(EVENTS).where(is_of_analysis, EVENTS.c.number == sa.bindparam("at"))
     if chunks:
-        columns = {"chunk_index": sa.bindparam("index"), "chunk_failed": sa.bindparam("failed")}
-        connection.execute(update.values(columns), chunks)
+        update_chunks = update.values(chunk_index=sa.bindparam("index"), chunk_failed=sa.bindparam("failed"))
+        connection.execute(update_chunks, chunks)
     if texts:
         connection.execute(update.values(text=sa.bindparam("new_text")), texts)
