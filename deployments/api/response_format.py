@@ -89,7 +89,7 @@ def _check_schema(schema: str) -> None:
         jsonschema.Draft202012Validator.check_schema(json.loads(schema))
     except jsonschema.SchemaError as error:
         raise InvalidRequest(
-            f"response_format.json_schema.schema is no JSON schema: {error.message[:200]}.", param="response_format"
+            f"response_format.json_schema.schema is not a JSON schema: {error.message[:200]}.", param="response_format"
         ) from None
     except RecursionError:
         raise InvalidRequest(

@@ -13,7 +13,7 @@ from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceTooLarge
 
 FIELDS_BYTES = 1024**2
-"""Limit for everything in a body but the video."""
+"""Limit for everything in a body except the video."""
 MAX_FORM_FIELDS = 64
 
 
@@ -37,7 +37,7 @@ async def read_form(request: Request, settings: SourceSettings) -> AsyncIterator
     """Yield a multipart body; large files are spooled to disk. Raises InvalidRequest or SourceTooLarge."""
     limit = settings.max_video_bytes + FIELDS_BYTES
     check_content_length(request, limit)
-    limited = Request(request.scope, _limited(request.receive, limit))  # Content-Length may be missing, or a lie
+    limited = Request(request.scope, _limited(request.receive, limit))  # Content-Length may be missing or wrong
     async with limited.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=FIELDS_BYTES) as form:
         yield form
 
@@ -56,7 +56,7 @@ def from_form(value: Any) -> Any:
 
 
 def form_fields(form: FormData) -> dict[str, str]:
-    """Return the fields of a form that are no files."""
+    """Return the fields of a form that are not files."""
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 

@@ -58,7 +58,7 @@ def stat_regular_file(path: Path, *, name: str, max_bytes: int) -> os.stat_resul
 
     The descriptor only locates the file (O_PATH): opening a FIFO would block, and opening a device may do anything.
 
-    Raises SourceNotFound, SourceForbidden, SourceTooLarge, UnreadableVideo. `name` stands for it in messages.
+    Raises SourceNotFound, SourceForbidden, SourceTooLarge, UnreadableVideo. `name` identifies it in messages.
     """
     try:
         fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)

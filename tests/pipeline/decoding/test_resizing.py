@@ -26,7 +26,10 @@ def test_resize_is_torchvisions_over_the_batch(height: int, width: int) -> None:
 def test_large_pictures_are_resized_colour_by_colour_to_the_same(height: int, width: int) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (2160, 3840, 3), np.uint8)
     whole = resize(
-        torch.from_numpy(frame).permute(2, 0, 1), [height, width], interpolation=InterpolationMode.BICUBIC, antialias=True
+        torch.from_numpy(frame).permute(2, 0, 1),
+        [height, width],
+        interpolation=InterpolationMode.BICUBIC,
+        antialias=True,
     )
     resized = np.empty((height, width, 3), np.uint8)
     resize_frame(frame, resized)
