@@ -1,4 +1,4 @@
-"""Ray's authentication token: whoever reads it may run code on the cluster."""
+"""Ray's authentication token: a user who can read it can run code on the cluster."""
 
 import os
 import stat
@@ -11,8 +11,8 @@ _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 def keep_ray_token_private() -> None:
     """Withdraw what other users may do with `~/.ray/auth_token`, and create its folder for this user alone.
 
-    Ray (2.60) writes the file in the process's umask, by default readable for everybody. A token elsewhere
-    (`RAY_AUTH_TOKEN_PATH`), or of another user, is the operator's.
+    Ray (2.60) writes the file in the process's umask, by default readable for everybody. A token that
+    Ray's environment places elsewhere, or that another user owns, is the operator's.
     """
     with suppress(OSError, RuntimeError):  # no home, a read-only one, or no file yet
         folder = Path.home() / ".ray"

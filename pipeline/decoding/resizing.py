@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
 _MOST_NUMBERS_AT_ONCE = 16 * 1024**2
-"""Of a picture that is resized in one go, 64 MB in float32. Those of 4K have more."""
+"""Pictures of more numbers are resized colour by colour; these take 64 MB in float32, and 4K has more."""
 
 
 def resize_frame(frame: NDArray[np.uint8], resized: NDArray[np.uint8]) -> None:
@@ -32,14 +32,9 @@ def resize_frame(frame: NDArray[np.uint8], resized: NDArray[np.uint8]) -> None:
         planes = torch.from_numpy(frame).permute(2, 0, 1)[None]
         # In float32, an 8K picture takes 400 MB; its colours one after the other take 133 MB, and the same time.
         at_once = colours if frame.size <= _MOST_NUMBERS_AT_ONCE else 1
-        for some, target in zip(planes.split(at_once, dim=1), _split(resized, at_once), strict=True):
-            numbers = some.to(torch.float32, memory_format=torch.contiguous_format)
-            target[...] = _interpolated(numbers, height_px, width_px)[0].transpose(1, 2, 0)
-
-
-def _split(resized: NDArray[np.uint8], at_once: int) -> list[NDArray[np.uint8]]:
-    """Views of `resized` with `at_once` colours each."""
-    return [resized[..., first : first + at_once] for first in range(0, resized.shape[2], at_once)]
+        for first in range(0, colours, at_once):
+            some = planes[:, first : first + at_once].to(torch.float32, memory_format=torch.contiguous_format)
+            resized[..., first : first + at_once] = _interpolated(some, height_px, width_px)[0].transpose(1, 2, 0)
 
 
 def _interpolated(pixels: torch.Tensor, height_px: int, width_px: int) -> NDArray[np.float32]:
