@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.errors import InvalidRequest
@@ -34,14 +34,24 @@ def parse_json(text: bytes | bytearray | str, what: str) -> Any:
                 f"{what} is not JSON: it is not UTF-8 from byte {error.start} on. Encode it as UTF-8."
             ) from None
     _check_extent(text, what)
+    numbers = _Numbers()
+    decoder = json.JSONDecoder(
+        parse_int=numbers.integer,
+        parse_float=numbers.real,
+        parse_constant=numbers.constant,
+        object_pairs_hook=_object,
+    )
     try:
-        return _DECODER.decode(text)
+        value = decoder.decode(text)
     except _Refused as refusal:
         raise InvalidRequest(f"{what} {refusal}.") from None
     except ValueError as error:
         raise InvalidRequest(f"{what} is not JSON ({error}).") from None
     except RecursionError:
         raise InvalidRequest(f"{what} is nested too deeply; its fields are plain values and short lists.") from None
+    if numbers.refusals:
+        raise InvalidRequest(f"{what} {numbers.refusals[0]}.", param=_path_of_nan(value))
+    return value
 
 
 @dataclass(frozen=True)
@@ -102,23 +112,43 @@ class _Refused(Exception):
     """JSON that readers interpret differently. The text continues a sentence that starts with what was parsed."""
 
 
-def _integer(digits: str) -> int:
-    if len(digits.removeprefix("-")) > MAX_INTEGER_DIGITS:
-        raise _Refused(
-            f"contains an integer of {len(digits.removeprefix('-'))} digits; at most {MAX_INTEGER_DIGITS} are allowed"
-        )
-    return int(digits)
+@dataclass(frozen=True)
+class _Numbers:
+    """Reads numbers. Those that are refused become NaN, by which the field that holds them is found."""
+
+    refusals: list[str] = field(default_factory=list)
+
+    def integer(self, digits: str) -> int | float:
+        num_digits = len(digits.removeprefix("-"))
+        if num_digits <= MAX_INTEGER_DIGITS:
+            return int(digits)
+        return self._refused(f"contains an integer of {num_digits} digits; at most {MAX_INTEGER_DIGITS} are allowed")
+
+    def real(self, digits: str) -> float:
+        number = float(digits)
+        if math.isfinite(number):
+            return number
+        return self._refused(f"contains the number {digits[:40]}, which is beyond a double's range")
+
+    def constant(self, name: str) -> float:
+        return self._refused(f"is not JSON: it contains {name}. Send a number, or null")
+
+    def _refused(self, refusal: str) -> float:
+        self.refusals.append(refusal)
+        return math.nan
 
 
-def _real(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise _Refused(f"contains the number {digits[:40]}, which is beyond a double's range")
-    return number
-
-
-def _constant(name: str) -> float:
-    raise _Refused(f"is not JSON: it contains {name}. Send a number, or null")
+def _path_of_nan(value: Any) -> str | None:
+    """The path of the first NaN, like `input.video_start`."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, float) and math.isnan(value):
+            return path.removeprefix(".") or None
+        if _is_container(value):
+            members = list(value.items() if isinstance(value, dict) else enumerate(value))
+            waiting += [(f"{path}.{name}", member) for name, member in reversed(members)]
+    return None
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -127,6 +157,3 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
         [(twice, _)] = Counter(name for name, _ in members).most_common(1)
         raise _Refused(f"gives {twice[:80]!r} twice in one object; give each name once")
     return fields
-
-
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_constant, object_pairs_hook=_object)

@@ -80,6 +80,23 @@ def test_what_is_refused(body: bytes, words: str, client: TestClient) -> None:
     assert words in error["message"]
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "1" * 5000])
+@pytest.mark.parametrize(
+    ("text", "param"),
+    [
+        ('{"b": 1, "a": %s}', "a"),
+        ('{"a": {"b": [1, %s]}}', "a.b.1"),
+        ('[{"a": %s}]', "0.a"),
+        ("%s", None),
+        ('{"a": %s, "b": NaN}', "a"),
+    ],
+)
+def test_the_field_of_a_refused_number_is_named(text: str, param: str | None, number: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_json(text.replace("%s", number), "It")
+    assert caught.value.param == param
+
+
 ESCAPED = "[]{},:" * 40_000
 
 
