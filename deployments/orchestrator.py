@@ -13,6 +13,7 @@ from deployments.chunks.chunk_calls import ChunkCalls
 from deployments.chunks.kept_answers import KeptAnswers
 from deployments.config import AnalysisSettings
 from deployments.model_choice import ModelChoice
+from deployments.serving.ray_errors import encodable_errors
 from deployments.serving.retries import deadline, with_retries
 from deployments.serving.text_relay import TextRelay, relay_through, relayed
 from deployments.telemetry.analysis_monitor import AnalysisMonitor
@@ -119,18 +120,20 @@ class Orchestrator:
 
     async def estimate(self, job: AnalysisJob) -> Estimate:
         """Estimate frames, tokens and seconds of `job`. Raises what `analyze` raises before its plan."""
-        plan = await self._plan(job, await self.max_model_len())
-        work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
-        return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
+        with encodable_errors():
+            plan = await self._plan(job, await self.max_model_len())
+            work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
+            return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
 
     async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         """Yield a PlanReady, a ChunkDone and a Progress for each chunk, AnswerDeltas and an AnalysisDone.
 
         Raises LongtakeError before the plan; later failures are part of the result.
         """
-        async with aclosing(self._monitor.run(job, self._analyze)) as events:
-            async for event in events:
-                yield event
+        with encodable_errors():
+            async with aclosing(self._monitor.run(job, self._analyze)) as events:
+                async for event in events:
+                    yield event
 
     async def _analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         with self._admitted():
