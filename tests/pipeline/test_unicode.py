@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.unicode import UNSAFE, encodable, encodable_json, printable
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+"""Lone surrogates and NUL included, which hypothesis leaves out by default, or draws rarely."""
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(ANY_TEXT)
+def test_any_text_becomes_encodable(text: str) -> None:
+    encodable(text).encode()
+    printable(text).encode()
+    assert not UNSAFE.search(printable(text))
+    assert encodable(encodable(text)) == encodable(text)
+
+
+@given(st.text())
+def test_valid_text_stays(text: str) -> None:
+    assert encodable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a\udcffb", "a\\udcffb"), ("\ud83d", "\\ud83d"), ("a\x00b", "a\\x00b"), ("🎬\u202e\ufffd é", "🎬\u202e\ufffd é")],
+)
+def test_what_is_printed(text: str, expected: str) -> None:
+    assert printable(text) == expected
+
+
+@given(ANY_JSON)
+def test_any_json_becomes_encodable(value: object) -> None:
+    json.dumps(encodable_json(value), ensure_ascii=False).encode()
+
+
+@given(st.dictionaries(st.text(), st.lists(st.text() | st.integers())))
+def test_valid_json_stays(value: object) -> None:
+    assert encodable_json(value) == value
