@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Request
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.wire.request_texts import check_texts, find_unsafe, may_hold_unsafe
+from deployments.wire.request_texts import HEADERS, check_request_line, check_texts, find_unsafe, may_hold_unsafe
 from pipeline.errors import InvalidRequest
 from pipeline.unicode import UNSAFE
 from tests.deployments.api.native_requests import ASKED, VIDEO_BYTES
@@ -151,7 +152,7 @@ PROMPT, FILE = ('name="prompt"', b"What?"), ('name="video"; filename="a.mp4"', V
         ([('name="prompt"', b"a\x00"), FILE], "utf-8", "prompt"),
         ([('name="prompt"', b"a\\udcff"), FILE], "unicode_escape", "prompt"),
         ([('name="prompt"', b"a+3P8-"), FILE], "utf-7", "prompt"),
-        ([PROMPT, ('name="video"; filename*=UTF-8\'\'a%00.mp4', VIDEO_BYTES)], "utf-8", "video"),
+        ([PROMPT, ("name=\"video\"; filename*=UTF-8''a%00.mp4", VIDEO_BYTES)], "utf-8", "video"),
         ([PROMPT, ('name="video"; filename="a\\\\udcff.mp4"', VIDEO_BYTES)], "unicode_escape", "video"),
         ([PROMPT, FILE, ('name="metadata"', b'{"who": "\\udcff"}')], "utf-8", "metadata"),
         ([PROMPT, FILE, ('name="metadata"', b'{"\\u0000": "me"}')], "utf-8", "metadata"),
@@ -234,8 +235,20 @@ def test_a_valid_path_is_allowed(client: TestClient) -> None:
     assert client.get("/v1/files?purpose=%F0%9F%8E%AC").status_code == 200
 
 
-@pytest.mark.parametrize("value", [b"key\x00", b"\xff", b"\xed\xb3\xbf", b"\xc0\x80"])
-def test_headers_are_checked(client: TestClient, value: bytes) -> None:
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("value", [b"key\x00", b"\xff", b"\xed\xb3\xbf", b"\xc0\x80", "\u00e9".encode("latin-1")])
+async def test_headers_are_checked(name: str, value: bytes) -> None:
+    """Not through a client: it sends bytes of headers as UTF-8."""
+    scope = {"type": "http", "path": "/", "query_string": b"", "headers": [(name.lower().encode(), value)]}
+    with pytest.raises(InvalidRequest) as caught:
+        await check_request_line(Request(scope))
+    assert caught.value.param == name
+    valid = scope | {"headers": [(name.lower().encode(), "🎬 é".encode())]}
+    await check_request_line(Request(valid))
+
+
+def test_headers_are_checked_on_every_route(client: TestClient) -> None:
+    value = b"key\x00"
     for method, route, name in (
         ("POST", "/v1/analyses?wait=false", b"Idempotency-Key"),
         ("GET", "/v1/analyses/analysis-0/events", b"Last-Event-ID"),
