@@ -33,14 +33,14 @@ class VisionLanguageModel:
         from deployments.engine.engine import Engine  # noqa: PLC0415
 
         self._engine = Engine(choice.engine_args, choice.lora_adapters, reports_to_ray=True)
-        self._under_way = 0
+        self._num_running = 0
 
     async def max_model_len(self) -> int:
         """Return the number of tokens that prompt, frames and generated text share."""
         return self._engine.max_model_len
 
     async def check_token_sampling(self, token_sampling: TokenSampling) -> None:
-        """Raise InvalidRequest for parameters that the engine would refuse for every chunk."""
+        """Raise InvalidRequest for parameters that the engine would reject for every chunk."""
         with encodable_errors():
             await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
 
@@ -60,7 +60,7 @@ class VisionLanguageModel:
     async def generate(
         self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Generation]:
-        """Yield text from text as it is generated. Raises EngineFailed, EngineBusy."""
+        """Answer a prompt without frames, yielding the text as it is generated. Raises EngineFailed, EngineBusy."""
         async for piece in self._generated(prompt, token_sampling, None, turn, trail):
             yield piece
 
@@ -70,12 +70,12 @@ class VisionLanguageModel:
             await end_of(self._engine.generate(*CANARY))
 
     async def check_health(self) -> None:
-        """Check the engine for Serve. An idle engine has to generate a token; a busy one shows by its answers that it
+        """Check the engine for Serve. An idle engine must generate a token; a busy one proves by its answers that it
         works.
         """
         async with _exit_without_engine():
             await self._engine.check_alive()
-        if not self._under_way:
+        if not self._num_running:
             async with asyncio.timeout(CANARY_SECONDS):
                 await self.check_ready()
 
@@ -105,13 +105,13 @@ class VisionLanguageModel:
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
-        self._under_way += 1
+        self._num_running += 1
         try:
             with encodable_errors():
                 async with _exit_without_engine():
                     yield
         finally:
-            self._under_way -= 1
+            self._num_running -= 1
 
     def __del__(self) -> None:
         if hasattr(self, "_engine"):
