@@ -7,14 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.unicode import UNSAFE, encodable, encodable_json, printable
-
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
-"""Lone surrogates and NUL included, which hypothesis leaves out by default, or draws rarely."""
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | ANY_TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
-    max_leaves=8,
-)
+from tests.hostile_texts import ANY_JSON, ANY_TEXT
 
 
 @given(ANY_TEXT)

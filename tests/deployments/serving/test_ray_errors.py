@@ -20,8 +20,7 @@ from deployments.serving.ray_errors import (
 )
 from pipeline.errors import EngineFailed, InvalidRequest, LongtakeError
 from tests.deployments.serving.replica_errors import LOSSES, OTHERS, STOPPED, chained, died, from_replica
-from tests.pipeline.test_errors import CLASSES
-from tests.pipeline.test_unicode import ANY_TEXT
+from tests.hostile_texts import ANY_TEXT, ERROR_CLASSES
 
 
 @pytest.mark.parametrize("error", LOSSES, ids=lambda error: type(error).__name__)
@@ -95,7 +94,7 @@ def test_ray_cannot_send_a_lone_surrogate() -> None:
         sent(ValueError("\udcff.mp4"))
 
 
-@given(st.sampled_from(CLASSES), ANY_TEXT, ANY_TEXT)
+@given(st.sampled_from(ERROR_CLASSES), ANY_TEXT, ANY_TEXT)
 @example(InvalidRequest, "\udcff.mp4", "\ud800")
 def test_errors_of_ours_reach_the_caller(error_class: type[LongtakeError], message: str, cause: str) -> None:
     """Also if they come from an exception of another library, with bytes of a file in its text."""

@@ -18,7 +18,7 @@ from pipeline.errors import InvalidRequest
 from pipeline.unicode import UNSAFE
 from tests.deployments.api.native_requests import ASKED, VIDEO_BYTES
 from tests.deployments.api.wire import check_discreet
-from tests.pipeline.test_unicode import ANY_JSON
+from tests.hostile_texts import ANY_JSON
 
 REFUSED = {
     "NUL": "a\x00b",
