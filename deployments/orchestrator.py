@@ -36,7 +36,7 @@ from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.answers.timed_results import timed_results
 from pipeline.concurrency import run_windowed
 from pipeline.config import StoreSettings
-from pipeline.errors import EngineBusy, LongtakeError
+from pipeline.errors import EngineBusy, LongtakeError, RequestPoisoned
 from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from pipeline.store import AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
@@ -68,6 +68,7 @@ class _Answer:
 
     text: str | None = None
     error: str | None = None
+    is_poisoned: bool = False
     finish_reason: str = "stop"
     merge_usage: TokenUsage = field(default_factory=TokenUsage)
     merge_levels: int = 0
@@ -256,7 +257,7 @@ class Orchestrator:
                     )
                 merge.set(levels=merged.levels)
         except LongtakeError as error:
-            return _Answer(error=error.message)
+            return _Answer(error=error.message, is_poisoned=isinstance(error, RequestPoisoned))
         self._rates.record_merge(len(notes), time.perf_counter() - started)
         return _Answer(
             text=merged.generation.text,
@@ -296,6 +297,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         total_seconds=time.perf_counter() - run.started,
         citations=citations,
         timed_results=timed_results(answer.text, citations, answers, duration_seconds=run.plan.video.duration_seconds),
+        is_poisoned=answer.is_poisoned,
     )
 
 

@@ -163,5 +163,5 @@ def _check_uninterrupted(event: AnalysisEvent) -> None:
         failure = event.answer.failure
         if failure.type in _TRANSIENT_CHUNK_FAILURES:
             raise Interrupted(f"chunk {event.answer.chunk_index}: {failure.message}")
-    if isinstance(event, AnalysisDone) and event.answer_error is not None:
+    if isinstance(event, AnalysisDone) and event.answer_error is not None and not event.is_poisoned:
         raise Interrupted(f"merging: {event.answer_error}")

@@ -352,6 +352,21 @@ async def test_a_chunk_that_is_poison_is_not_repeated(store: AnalysisStore, orch
     assert orchestrator.computed[2] == 1
 
 
+async def test_a_merge_that_is_poison_is_not_repeated(store: AnalysisStore, orchestrator: FakeOrchestrator) -> None:
+    merges: list[int] = []
+
+    def fail() -> str:
+        merges.append(1)
+        return "The merge: 2 replicas crashed while they worked on it."
+
+    orchestrator.merge_error, orchestrator.is_poisoned = fail, True
+    analysis_id = ask(store)
+    async with running(store, orchestrator):
+        assert await until_ended(store, analysis_id) == AnalysisStatus.COMPLETED
+    assert len(merges) == 1
+    assert events(store, analysis_id)[-1][1]["aggregation_error"].startswith("The merge")
+
+
 async def test_a_job_that_cannot_be_read_holds_up_no_other(
     store: AnalysisStore, orchestrator: FakeOrchestrator
 ) -> None:
