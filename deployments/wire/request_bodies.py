@@ -59,7 +59,7 @@ def from_form(value: Any) -> Any:
         return value
     try:
         parsed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
     if fault := find_unsafe(parsed):
         raise ValueError(f"{fault.description}; leave it out")

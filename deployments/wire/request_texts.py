@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from fastapi import Request
 
 from pipeline.errors import InvalidRequest
-from pipeline.unicode import UNSAFE, printable
+from pipeline.unicode import printable, unsafe_character
 
 MAX_SHOWN_CHARACTERS = 80
 HEADERS = ("Idempotency-Key", "Last-Event-ID", "Upload-Metadata")
@@ -42,7 +42,7 @@ class UnsafeText:
 
 def may_hold_unsafe(json_text: str) -> bool:
     """Whether a JSON text may hold an unsafe character, as itself or as an escape: `find_unsafe` is slower."""
-    return bool(_ESCAPED.search(json_text) or UNSAFE.search(json_text))
+    return unsafe_character(json_text) is not None or ("\\u" in json_text and bool(_ESCAPED.search(json_text)))
 
 
 def find_unsafe(value: Any) -> UnsafeText | None:
@@ -63,7 +63,7 @@ async def check_request_line(request: Request) -> None:
     raw_path = scope.get("raw_path") or scope["path"].encode(errors="surrogatepass")
     if find_unsafe(unquote(raw_path.decode("latin-1"), errors="surrogateescape")):
         # The server has put U+FFFD for bytes that are not UTF-8.
-        marked = (name for name, text in request.path_params.items() if UNSAFE.search(text) or "\ufffd" in text)
+        marked = (name for name, text in request.path_params.items() if unsafe_character(text) or "\ufffd" in text)
         raise InvalidRequest("The path is not valid UTF-8, or holds NUL; leave that out.", param=next(marked, None))
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="surrogateescape")
     for name, text in query:
@@ -80,12 +80,12 @@ def _unsafe_in(value: Any) -> Iterator[UnsafeText]:
         path, value = pending.pop()
         match value:
             case str():
-                if found := UNSAFE.search(value):
-                    yield UnsafeText(path, found.group(), is_in_name=False)
+                if found := unsafe_character(value):
+                    yield UnsafeText(path, found, is_in_name=False)
             case dict():
                 for name in value:
-                    if found := UNSAFE.search(name):
-                        yield UnsafeText((*path, name), found.group(), is_in_name=True)
+                    if found := unsafe_character(name):
+                        yield UnsafeText((*path, name), found, is_in_name=True)
                 pending += [((*path, name), item) for name, item in reversed(value.items())]
             case list():
                 pending += [((*path, str(index)), item) for index, item in reversed(list(enumerate(value)))]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.unicode import UNSAFE, encodable, encodable_json, printable
+from pipeline.unicode import UNSAFE, encodable, encodable_json, printable, unsafe_character
 from tests.hostile_texts import ANY_JSON, ANY_TEXT
 
 
@@ -16,6 +16,11 @@ def test_any_text_becomes_encodable(text: str) -> None:
     printable(text).encode()
     assert not UNSAFE.search(printable(text))
     assert encodable(encodable(text)) == encodable(text)
+
+
+@given(ANY_TEXT)
+def test_the_first_unsafe_character_is_found(text: str) -> None:
+    assert unsafe_character(text) == next(iter(UNSAFE.findall(text)), None)
 
 
 @given(st.text())

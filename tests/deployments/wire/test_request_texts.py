@@ -168,6 +168,13 @@ def test_forms_are_checked(
     assert list(uploads.iterdir()) == []
 
 
+def test_a_form_field_that_is_nested_too_deeply(client: TestClient) -> None:
+    content = form(PROMPT, FILE, ('name="metadata"', b"[" * 100_000))
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    error = fault_in(client.post("/v1/analyses?wait=false", content=content, headers=headers))
+    assert error["param"] == "metadata"
+
+
 def test_names_of_uploads_are_checked(client: TestClient, uploads: Path) -> None:
     content = form(("name=\"file\"; filename*=UTF-8''a%00.mp4", VIDEO_BYTES))
     headers = {"content-type": "multipart/form-data; boundary=x"}
