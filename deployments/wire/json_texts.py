@@ -27,12 +27,7 @@ def parse_json(text: bytes | bytearray | str, what: str) -> Any:
     that no double holds, and beyond the limits above.
     """
     if not isinstance(text, str):
-        try:
-            text = text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(
-                f"{what} is not JSON: it is not UTF-8 from byte {error.start} on. Encode it as UTF-8."
-            ) from None
+        text = decode_utf8(text, what)
     _check_extent(text, what)
     numbers = _Numbers()
     decoder = json.JSONDecoder(
@@ -52,6 +47,16 @@ def parse_json(text: bytes | bytearray | str, what: str) -> Any:
     if numbers.refusals:
         raise InvalidRequest(f"{what} {numbers.refusals[0]}.", param=_path_of_nan(value))
     return value
+
+
+def decode_utf8(text: bytes | bytearray, what: str) -> str:
+    """Decode UTF-8, with or without a byte order mark. Raises InvalidRequest."""
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"{what} is not JSON: it is not UTF-8 from byte {error.start} on. Encode it as UTF-8."
+        ) from None
 
 
 @dataclass(frozen=True)

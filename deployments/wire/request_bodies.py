@@ -8,7 +8,8 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.types import Message, Receive
 
-from deployments.wire.json_texts import parse_json
+from deployments.wire.json_texts import decode_utf8, parse_json
+from deployments.wire.request_texts import check_texts, find_unsafe, may_hold_unsafe
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceTooLarge
 
@@ -26,9 +27,12 @@ async def read_json(request: Request, settings: SourceSettings) -> dict[str, Any
         body += block
         if len(body) > limit:
             raise _too_large(limit)
-    value = parse_json(body, "The body")
+    text = decode_utf8(body, "The body")
+    value = parse_json(text, "The body")
     if not isinstance(value, dict):
         raise InvalidRequest(f"The body is a JSON {type(value).__name__}; send an object.")
+    if may_hold_unsafe(text):
+        check_texts(value)
     return value
 
 
@@ -39,6 +43,8 @@ async def read_form(request: Request, settings: SourceSettings) -> AsyncIterator
     check_content_length(request, limit)
     limited = Request(request.scope, _limited(request.receive, limit))  # Content-Length may be missing or wrong
     async with limited.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=FIELDS_BYTES) as form:
+        for name, value in form.multi_items():
+            check_texts({name: value if isinstance(value, str) else value.filename})
         yield form
 
 
@@ -50,9 +56,12 @@ def from_form(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return parse_json(value, "the text")
+        parsed = parse_json(value, "the text")
     except InvalidRequest as refusal:
         raise ValueError(refusal.message.rstrip(".")) from None
+    if fault := find_unsafe(parsed):
+        raise ValueError(f"{fault.description}; leave it out")
+    return parsed
 
 
 def form_fields(form: FormData) -> dict[str, str]:
