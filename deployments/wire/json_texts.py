@@ -27,7 +27,7 @@ def parse_json(text: bytes | bytearray | str, what: str) -> Any:
     that no double holds, and beyond the limits above.
     """
     if not isinstance(text, str):
-        text = decode_utf8(text, what)
+        text = decode_json(text, what)
     _check_extent(text, what)
     numbers = _Numbers()
     decoder = json.JSONDecoder(
@@ -39,7 +39,7 @@ def parse_json(text: bytes | bytearray | str, what: str) -> Any:
     try:
         value = decoder.decode(text)
     except _Refused as refusal:
-        raise InvalidRequest(f"{what} {refusal}.") from None
+        raise InvalidRequest(f"{what} {refusal}.", param=refusal.name) from None
     except ValueError as error:
         raise InvalidRequest(f"{what} is not JSON ({error}).") from None
     except RecursionError:
@@ -49,10 +49,13 @@ def parse_json(text: bytes | bytearray | str, what: str) -> Any:
     return value
 
 
-def decode_utf8(text: bytes | bytearray, what: str) -> str:
-    """Decode UTF-8, with or without a byte order mark. Raises InvalidRequest."""
+def decode_json(text: bytes | bytearray, what: str) -> str:
+    """Decode as `json.loads` does, UTF-16 and surrogates included: `request_texts` names the field that holds those.
+
+    Raises InvalidRequest.
+    """
     try:
-        return text.decode("utf-8-sig")
+        return text.decode(json.detect_encoding(text), "surrogatepass")
     except UnicodeDecodeError as error:
         raise InvalidRequest(
             f"{what} is not JSON: it is not UTF-8 from byte {error.start} on. Encode it as UTF-8."
@@ -116,6 +119,10 @@ def _check_extent(text: str, what: str) -> None:
 class _Refused(Exception):
     """JSON that readers interpret differently. The text continues a sentence that starts with what was parsed."""
 
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
+
 
 @dataclass(frozen=True)
 class _Numbers:
@@ -160,5 +167,5 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(members)
     if len(fields) < len(members):
         [(twice, _)] = Counter(name for name, _ in members).most_common(1)
-        raise _Refused(f"gives {twice[:80]!r} twice in one object; give each name once")
+        raise _Refused(f"gives {twice[:80]!a} twice in one object; give each name once", twice[:80])
     return fields

@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.types import Message, Receive
 
-from deployments.wire.json_texts import decode_utf8, parse_json
+from deployments.wire.json_texts import decode_json, parse_json
 from deployments.wire.request_texts import check_texts, find_unsafe, may_hold_unsafe
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceTooLarge
@@ -27,7 +27,7 @@ async def read_json(request: Request, settings: SourceSettings) -> dict[str, Any
         body += block
         if len(body) > limit:
             raise _too_large(limit)
-    text = decode_utf8(body, "The body")
+    text = decode_json(body, "The body")
     value = parse_json(text, "The body")
     if not isinstance(value, dict):
         raise InvalidRequest(f"The body is a JSON {type(value).__name__}; send an object.")
