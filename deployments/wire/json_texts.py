@@ -126,7 +126,7 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Reads numbers. Those that are refused become NaN, by which the field that holds them is found."""
+    """Reads numbers. A refused number becomes NaN, so that its field can be found."""
 
     refusals: list[str] = field(default_factory=list)
 
