@@ -59,6 +59,9 @@ class AppSettings(Settings):
     """`mp`: one engine's GPUs are in one node; `ray`: they may be in several, as few as there can be."""
     engine_args: dict[str, Any] = Field(default_factory=dict)
     """Any further argument of vLLM's AsyncEngineArgs; wins over what Longtake would choose."""
+    engine_stall_seconds: float | None = Field(default=None, gt=0)
+    """An engine with work that finishes no step for so long is hung, and replaced. None: what suits model and device;
+    more than the longest step, which is the longest prompt's on a CPU and `max_num_batched_tokens` on a GPU."""
     lora_adapters: dict[AdapterName, str] = Field(default_factory=dict)
     """Folders in PEFT's format, by the names under which clients ask for them instead of the model. The paths must be
     the same on every node that may run the engine."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from deployments.engine.vllm_logs import log_to_serve, serves_handlers_kept
 from deployments.logs import logger
 from deployments.model_choice import ModelChoice
 from deployments.serving.text_relay import end_of
@@ -14,8 +15,10 @@ from pipeline.errors import EngineDied
 from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Trail, Turn
 
 CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
-CANARY_SECONDS = 30.0
-"""Below health_check_timeout_s in serve_config.yaml, so that Serve reports this error and not a timeout."""
+CANARY_SECONDS = 3.0
+"""For which a health check waits for its canary. A slower one is looked at by the next check."""
+GRACE_SECONDS = 1.0
+"""In which steps that were reported while this process was busy are read, before the engine counts as hung."""
 EXIT_WITHOUT_ENGINE = 70
 
 
@@ -29,10 +32,14 @@ class VisionLanguageModel:
         # one (docs/architecture.md). torch reads the variable once, when it is imported.
         os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
         # vLLM takes 13 s to import, and the graph can be built and tested without it.
-        from deployments.engine.engine import Engine  # noqa: PLC0415
+        with serves_handlers_kept():
+            from deployments.engine.engine import Engine  # noqa: PLC0415
+        log_to_serve()
 
         self._engine = Engine(choice.engine_args, choice.lora_adapters, reports_to_ray=True)
+        self._stall_seconds = choice.stall_seconds
         self._under_way = 0
+        self._canary: asyncio.Task[None] | None = None
 
     async def max_model_len(self) -> int:
         """Return the number of tokens that prompt, frames and generated text share."""
@@ -68,14 +75,31 @@ class VisionLanguageModel:
             await end_of(self._engine.generate(*CANARY))
 
     async def check_health(self) -> None:
-        """Check the engine for Serve. An idle engine has to generate a token; a busy one shows by its answers that it
-        works.
+        """Check the engine for Serve. An engine with work has to finish steps; an idle one gets a token to generate.
+
+        Raises the error of that token. The canary may outlast the check; it is work like any other then.
         """
         async with _exit_without_engine():
             await self._engine.check_alive()
-        if not self._under_way:
-            async with asyncio.timeout(CANARY_SECONDS):
-                await self.check_ready()
+            await self._check_progress()
+        if self._canary is None and not self._under_way:
+            self._canary = asyncio.create_task(self.check_ready())
+        if self._canary is not None:
+            done, _ = await asyncio.wait({self._canary}, timeout=CANARY_SECONDS)
+            if done:
+                canary, self._canary = self._canary, None
+                canary.result()
+
+    async def _check_progress(self) -> None:
+        """Raise EngineDied, after the engine is killed, if it has work and finishes no step."""
+        if self._engine.stalled_seconds < self._stall_seconds:
+            return
+        await asyncio.sleep(GRACE_SECONDS)
+        stalled_seconds = self._engine.stalled_seconds
+        if stalled_seconds >= self._stall_seconds:
+            logger.critical("The engine has finished no step for %.0f s, with work to do", stalled_seconds)
+            self._engine.kill()
+            raise EngineDied("The engine hung; try again later.")
 
     async def _generated(
         self, prompt: Prompt, token_sampling: TokenSampling, chunk: PreparedChunk | None, turn: Turn, trail: Trail
@@ -119,8 +143,8 @@ class VisionLanguageModel:
 async def _exit_without_engine() -> AsyncIterator[None]:
     """Exit this process when its engine is dead.
 
-    Serve would notice after three failed checks: 30 s in which every call fails. When the process exits, callers retry
-    on another replica at once, or wait for the next one.
+    Serve would notice after three failed checks, and every call would fail meanwhile. When the process exits, callers
+    retry on another replica at once, or wait for the next one.
     """
     try:
         yield

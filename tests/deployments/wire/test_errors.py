@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,6 +13,7 @@ from ray.exceptions import RayTaskError
 from deployments.wire.errors import STATUS, error_body
 from pipeline import errors
 from pipeline.errors import LongtakeError
+from tests.deployments.api import chat_requests
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.api.native_requests import ASKED, ROUTE
 from tests.deployments.api.wire import error_of
@@ -58,6 +60,25 @@ def test_who_comes_to_a_full_server_is_told_when_to_come_again(
     response = client.post(ROUTE, json=ASKED)
     assert error_of(response, 429)["type"] == "engine_busy"
     assert int(response.headers["Retry-After"]) > 0
+
+
+TEMPORARY = {error_class for error_class, status in STATUS.items() if status in {429, 503}}
+IN_EACH_DIALECT = [
+    (ROUTE, ASKED),
+    ("/v1/estimate", ASKED),
+    (chat_requests.ROUTE, chat_requests.ASKED),
+]
+
+
+@pytest.mark.parametrize("error_class", sorted(CLASSES, key=lambda found: found.__name__))
+@pytest.mark.parametrize(("route", "body"), IN_EACH_DIALECT, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_429_and_503_says_when_to_come_again(
+    client: TestClient, orchestrator: FakeOrchestrator, error_class: type[LongtakeError], route: str, body: Any
+) -> None:
+    orchestrator.events = (error_class("Not now."),)
+    response = client.post(route, json=body)
+    assert response.status_code == STATUS[error_class]
+    assert ("Retry-After" in response.headers) == (error_class in TEMPORARY)
 
 
 def test_a_failure_that_nobody_expected(client: TestClient, orchestrator: FakeOrchestrator) -> None:
