@@ -8,6 +8,7 @@ from contextlib import closing
 import ray
 
 from deployments.logs import logger
+from deployments.serving.event_loops import AnswersHealthChecks
 from deployments.telemetry.decoding_metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
@@ -20,7 +21,7 @@ from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
 
 
-class FrameDecoder:
+class FrameDecoder(AnswersHealthChecks):
     """Decodes one chunk at a time, in a process of its own. With one decoder per process FFmpeg never contends with
     itself, and a file that crashes the decoder crashes nothing else.
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from deployments.engine.vllm_logs import log_to_serve, serves_handlers_kept
 from deployments.logs import logger
 from deployments.model_choice import ModelChoice
 from deployments.serving.text_relay import end_of
@@ -32,11 +31,9 @@ class VisionLanguageModel:
         # one (docs/architecture.md). torch reads the variable once, when it is imported.
         os.environ["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
         # vLLM takes 13 s to import, and the graph can be built and tested without it.
-        with serves_handlers_kept():
-            from deployments.engine.engine import Engine  # noqa: PLC0415
-        log_to_serve()
+        from deployments.engine.engine import Engine  # noqa: PLC0415
 
-        self._engine = Engine(choice.engine_args, choice.lora_adapters, reports_to_ray=True)
+        self._engine = Engine(choice.engine_args, choice.lora_adapters, runs_in_serve=True)
         self._stall_seconds = choice.stall_seconds
         self._under_way = 0
         self._canary: asyncio.Task[None] | None = None

@@ -12,7 +12,6 @@ from typing import Any
 
 import vllm
 from vllm.config import VllmConfig
-from vllm.config.logging import LoggingConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError, VLLMValidationError
 from vllm.outputs import CompletionOutput, RequestOutput
@@ -26,6 +25,7 @@ from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 from deployments.engine.adapters import Adapters
 from deployments.engine.inputs import EngineInputs
 from deployments.engine.progress import Progress
+from deployments.engine.vllm_logs import EngineProcessLogging, log_to_serve
 from deployments.logs import logger
 from pipeline.errors import EngineBusy, EngineDied, EngineFailed, InvalidRequest
 from pipeline.types import (
@@ -55,9 +55,9 @@ class Engine:
         engine_args: Mapping[str, Any],
         lora_adapters: Mapping[str, str] | None = None,
         *,
-        reports_to_ray: bool = False,
+        runs_in_serve: bool = False,
     ) -> None:
-        """Loads the model; vLLM's own metrics go to Ray's where they are to.
+        """Loads the model. In a replica of Serve vLLM's own metrics and log go with those of Ray and Serve.
 
         Raises ValueError for an argument that vLLM does not know, and for a folder without an adapter.
         """
@@ -66,11 +66,16 @@ class Engine:
             raise ValueError(f"engine_args holds {unknown}, which vLLM {vllm.__version__} does not know.")
         self._adapters = Adapters(lora_adapters or {})
         self._progress = Progress()
-        # As the process that imports vLLM has it (deployments/engine/vllm_logs.py).
-        logs: dict[str, Any] = {"logging_config": LoggingConfig(configure_logging=False)}
+        logging_args: dict[str, Any] = {}
+        if runs_in_serve:
+            log_to_serve()
+            logging_args = {"logging_config": EngineProcessLogging()}
         self._llm = AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**logs | self._adapters.engine_args | dict(engine_args)),
-            stat_loggers=[partial(_StepLogger, progress=self._progress), *([RayPrometheusStatLogger] if reports_to_ray else [])],
+            AsyncEngineArgs(**logging_args | self._adapters.engine_args | dict(engine_args)),
+            stat_loggers=[
+                partial(_StepLogger, progress=self._progress),
+                *([RayPrometheusStatLogger] if runs_in_serve else []),
+            ],
         )
         self._inputs = EngineInputs(self._llm.get_tokenizer())
         self._is_traced = self._llm.observability_config.otlp_traces_endpoint is not None

@@ -1,32 +1,27 @@
 """vLLM's log in a replica of Serve: its lines go where Serve's go, and Serve's handlers stay open."""
 
 import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
+
+import vllm.envs
+from vllm.config.logging import LoggingConfig
 
 from deployments.logs import logger
 
-CONFIGURES_LOGGING = "VLLM_CONFIGURE_LOGGING"
 
+class EngineProcessLogging(LoggingConfig):
+    """Lets vLLM configure logging in the engine's own processes, and not in the one that creates it.
 
-@contextmanager
-def serves_handlers_kept() -> Iterator[None]:
-    """Import vLLM within this block, in a process that logs to Serve.
-
-    vLLM configures logging when it is imported, and `dictConfig` closes every handler of the process, Serve's with
-    them: the replica's log falls silent, and a new controller stops the replica because it cannot name its log file.
-    The variable is set for the import alone, since the engine's own processes, which have no other handler, inherit it.
+    vLLM configures by `dictConfig`, which closes every handler of the process, Serve's with them. The replica's log then
+    falls silent, and a new controller stops the replica, because it cannot name its log file any more. In the engine's
+    processes, where this arrives by pickle, there is no other handler: they log to stdout, as ever.
     """
-    before = os.environ.get(CONFIGURES_LOGGING)
-    os.environ[CONFIGURES_LOGGING] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[CONFIGURES_LOGGING]
-        else:
-            os.environ[CONFIGURES_LOGGING] = before
+
+    def __init__(self) -> None:
+        super().__init__(configure_logging=False, pylogging_config_file=None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LoggingConfig, ()
 
 
 class _ServesHandlers(logging.Handler):
@@ -38,7 +33,7 @@ class _ServesHandlers(logging.Handler):
 
 def log_to_serve() -> None:
     """Send the lines that vLLM logs in this process to Serve's handlers."""
-    vllm = logging.getLogger("vllm")
-    vllm.handlers = [_ServesHandlers()]
-    vllm.setLevel(os.environ.get("VLLM_LOGGING_LEVEL", "INFO"))
-    vllm.propagate = False
+    vllms = logging.getLogger("vllm")
+    vllms.handlers = [_ServesHandlers()]
+    vllms.setLevel(vllm.envs.VLLM_LOGGING_LEVEL)
+    vllms.propagate = False

@@ -44,8 +44,8 @@ class FakeEngine:
     failure: Exception | None = None
     is_dead = False
 
-    def __init__(self, engine_args: dict[str, Any], lora_adapters: dict[str, str], *, reports_to_ray: bool) -> None:
-        self.engine_args, self.lora_adapters, self.reports_to_ray = engine_args, lora_adapters, reports_to_ray
+    def __init__(self, engine_args: dict[str, Any], lora_adapters: dict[str, str], *, runs_in_serve: bool) -> None:
+        self.engine_args, self.lora_adapters, self.runs_in_serve = engine_args, lora_adapters, runs_in_serve
         self.asked: list[tuple[Any, ...]] = []
         self.is_shut_down = self.is_killed = False
         self.stalled_seconds = 0.0
@@ -109,7 +109,7 @@ def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_engine_is_made_of_the_choice(model: VisionLanguageModel, choice: ModelChoice) -> None:
     engine = engine_of(model)
     assert (engine.engine_args, engine.lora_adapters) == (choice.engine_args, choice.lora_adapters)
-    assert engine.reports_to_ray
+    assert engine.runs_in_serve
     assert asyncio.run(model.max_model_len()) == 4096
     assert choice.environment.items() <= os.environ.items()
     assert os.environ["OMP_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))
