@@ -12,9 +12,9 @@ from deployments.logs import logger
 class EngineProcessLogging(LoggingConfig):
     """Lets vLLM configure logging in the engine's own processes, and not in the one that creates it.
 
-    vLLM configures by `dictConfig`, which closes every handler of the process, Serve's with them. The replica's log then
-    falls silent, and a new controller stops the replica, because it cannot name its log file any more. In the engine's
-    processes, where this arrives by pickle, there is no other handler: they log to stdout, as ever.
+    vLLM configures by `dictConfig`, which closes every handler of the process, Serve's with them. The replica's log
+    then falls silent, and a new controller stops the replica, because it cannot name its log file any more. In the
+    engine's processes, where this arrives by pickle, there is no other handler: they log to stdout, as ever.
     """
 
     def __init__(self) -> None:
