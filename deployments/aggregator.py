@@ -21,8 +21,8 @@ class Aggregator(AnswersHealthChecks):
     async def merge(
         self, task: MergeTask, token_sampling: TokenSampling, max_model_len: int, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Merged]:
-        """Yield the answer as it is generated, then the whole of it. Raises InvalidRequest, EngineFailed."""
-        # The results of one level are prompts of the next: two must fit, whatever length the client allows.
+        """Yield the answer as it is generated, then the finished merge. Raises InvalidRequest, EngineFailed."""
+        # The results of one level become prompts of the next: two must fit, whatever length the client allows.
         most_tokens = min(token_sampling.max_tokens, max_model_len // 8)
         intermediate = replace(token_sampling, max_tokens=most_tokens, num_logprobs=None)
         max_prompt_tokens = max_model_len - token_sampling.max_tokens

@@ -15,7 +15,7 @@ from pipeline.store import AsyncAnalysisStore, open_store
 
 
 class AnalysisRunner:
-    """A runner. Any number of replicas share the work through the store's leases."""
+    """Runs stored analyses. Any number of replicas share the work through the store's leases."""
 
     def __init__(self, orchestrator: DeploymentHandle, settings: AppSettings, choice: ModelChoice) -> None:
         store = AsyncAnalysisStore(open_store(settings.store))
@@ -29,7 +29,7 @@ class AnalysisRunner:
         self._analyses.wake()
 
     async def check_health(self) -> None:
-        """Raises the error that ended the work, if any; Serve then replaces this replica."""
+        """Raise the error that ended the work, if any. Serve then replaces this replica."""
         for task in self._tasks:
             if task.done():
                 task.result()

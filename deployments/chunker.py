@@ -16,7 +16,7 @@ from pipeline.video.isolated_probing import IsolatedProbe
 from pipeline.video.probing import ProbedVideo
 
 MAX_PROBED_VIDEOS = 32
-"""A probed video takes 24 bytes a frame: 8 MB for three hours at 30 frames per second."""
+"""A probed video takes 24 bytes per frame: 8 MB for three hours at 30 frames per second."""
 
 
 class Chunker(AnswersHealthChecks):

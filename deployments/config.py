@@ -1,4 +1,4 @@
-"""The arguments of the application, as `serve_config.yaml` gives them."""
+"""The arguments of the application in `serve_config.yaml`."""
 
 # No `from __future__ import annotations` in files whose annotations Ray inspects: it would see strings.
 
@@ -16,8 +16,7 @@ ARGS_WITH_SETTINGS = {
     "distributed_executor_backend": "engine_executor",
     "data_parallel_size": "max_replicas of VisionLanguageModel",
 }
-"""Arguments of vLLM by which Longtake reserves GPUs and names what it serves, and where they are set."""
-
+"""Arguments of vLLM that Longtake derives from settings of its own, and those settings."""
 
 AdapterName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
@@ -26,48 +25,48 @@ class AnalysisSettings(Settings):
     """How analyses run."""
 
     chunks_in_flight: int = Field(default=8, ge=1)
-    """Of one analysis: decoding stays this far ahead of inference."""
+    """Chunks of one analysis that are processed concurrently: decoding stays this far ahead of inference."""
     frames_in_flight_bytes: int | None = Field(default=None, gt=0)
-    """Decoded frames that one Orchestrator replica lets exist at once. None: a share of the object store that
-    leaves room for as many again, since objects are freed some seconds after their last use."""
+    """Limit on the decoded frames that one Orchestrator replica has in flight. `None` uses a share of the object store
+    that leaves room for twice as many, because Ray frees objects some seconds after their last use."""
     frames_kept_bytes: int | None = Field(default=None, ge=0)
-    """Decoded frames that one Orchestrator replica keeps for the next question about them. None: a share of the object
-    store; 0: none."""
+    """Limit on the decoded frames that one Orchestrator replica caches for further questions. `None` uses a share of
+    the object store; 0 disables the cache."""
     max_analyses: int = Field(default=100, ge=1)
-    """Under way at once in one Orchestrator replica; one more is refused with 429."""
+    """Analyses that one Orchestrator replica runs concurrently; a further one gets status 429."""
     max_chunks: int = Field(default=5000, ge=1)
     chunk_attempts: int = Field(default=4, ge=1)
-    """A chunk is decoded and asked about again when a replica was lost, up to this many times in all."""
+    """Attempts at one chunk. A chunk is retried from its decoding if a replica is lost."""
     chunk_timeout_seconds: float = Field(default=600, gt=0)
-    """For one attempt at one chunk, waiting for a replica included."""
+    """Timeout of one attempt at one chunk, including the wait for a replica."""
     default_max_pixels: int | None = Field(default=None, ge=32 * 32)
-    """Per frame, where a request does not say. None: what suits the model and the device."""
+    """Default for the `max_pixels` of requests, per frame. `None` uses a value that suits the model and the device."""
 
 
 class AppSettings(Settings):
     """Everything under `args` of the application."""
 
     model: str = AUTO_MODEL
-    """A folder or a Hugging Face id; `auto` picks by what the cluster has."""
+    """A folder or a Hugging Face id; `auto` chooses a model that suits the cluster."""
     served_model_name: str | None = None
-    """The name that clients use. None: the last part of `model`."""
+    """The name that clients use. `None` uses the last part of `model`."""
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that share each layer of one engine."""
     pipeline_parallel_size: int = Field(default=1, ge=1)
-    """Groups of so many GPUs, among which one engine's layers are dealt out."""
+    """Pipeline stages of one engine, each on `tensor_parallel_size` GPUs. Each stage runs a part of the layers."""
     engine_executor: Literal["mp", "ray"] = "mp"
-    """`mp`: one engine's GPUs are in one node; `ray`: they may be in several, as few as there can be."""
+    """`mp` puts all GPUs of one engine on one node; with `ray` they may be on several, as few as possible."""
     engine_args: dict[str, Any] = Field(default_factory=dict)
-    """Any further argument of vLLM's AsyncEngineArgs; wins over what Longtake would choose."""
+    """Further arguments of vLLM's AsyncEngineArgs. They override Longtake's own choice."""
     engine_stall_seconds: float | None = Field(default=None, gt=0)
     """An engine with work that finishes no step for so long is hung, and replaced. None: what suits model and device;
     more than the longest step, which is the longest prompt's on a CPU and `max_num_batched_tokens` on a GPU."""
     lora_adapters: dict[AdapterName, str] = Field(default_factory=dict)
-    """Folders in PEFT's format, by the names under which clients ask for them instead of the model. The paths must be
-    the same on every node that may run the engine."""
+    """Folders of LoRA adapters in PEFT's format, by the names that clients send as `model`. The paths must be the same
+    on every node that may run the engine."""
     engine_node_labels: dict[str, str] = Field(default_factory=dict)
-    """Labels of the nodes that may run the engine. The other deployments take theirs in `deployments`; the engine's
-    options there would replace what follows from the model."""
+    """Labels of the nodes that may run the engine. Set those of other deployments in `deployments`; options of the
+    engine there would replace the ones that Longtake derives from the model."""
     sources: SourceSettings = SourceSettings()
     limits: VideoLimits = VideoLimits()
     decoding: DecodingSettings = DecodingSettings()
@@ -80,8 +79,8 @@ class AppSettings(Settings):
 
     @field_validator("engine_args")
     @classmethod
-    def _names_nothing_twice(cls, engine_args: dict[str, Any]) -> dict[str, Any]:
+    def _refuse_own_settings(cls, engine_args: dict[str, Any]) -> dict[str, Any]:
         if twice := sorted(engine_args.keys() & ARGS_WITH_SETTINGS.keys()):
-            instead = ", ".join(f"{name} by {ARGS_WITH_SETTINGS[name]}" for name in twice)
-            raise ValueError(f"engine_args holds what has a setting of its own: set {instead}")
+            settings = ", ".join(f"{ARGS_WITH_SETTINGS[name]} instead of {name}" for name in twice)
+            raise ValueError(f"engine_args contains arguments that have settings of their own: set {settings}")
         return engine_args

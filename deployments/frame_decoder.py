@@ -22,15 +22,15 @@ from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, Vid
 
 
 class FrameDecoder(AnswersHealthChecks):
-    """Decodes one chunk at a time, in a process of its own. With one decoder per process FFmpeg never contends with
-    itself, and a file that crashes the decoder crashes nothing else.
+    """Decodes one chunk at a time, in a process of its own. With one decoder per process, FFmpeg's threads never
+    compete with those of another decoder, and a file that crashes the decoder crashes nothing else.
 
-    Serve may send a replica two requests. The second waits here, so that no replica is idle while the router backs off
-    (16 to 46 % busy with one request at a time, 97 % with two).
+    Serve may send two requests to a replica. The second waits here, so that no replica is idle while the router backs
+    off (16 to 46 % busy with one request at a time, 97 % with two).
     """
 
     def __init__(self, sources: SourceSettings, decoding: DecodingSettings) -> None:
-        if not ray.get_gpu_ids():  # Ray no longer hides GPUs from actors that asked for none
+        if not ray.get_gpu_ids():  # Ray no longer hides GPUs from actors that reserve none
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._library = VideoLibrary(sources, on_fetched=SourceMetrics().count_fetched)
         self._process = decoding_process(group=ray.get_runtime_context().get_node_id())
@@ -71,7 +71,7 @@ class FrameDecoder(AnswersHealthChecks):
     ) -> PreparedChunk:
         try:
             with (
-                stage("decode", trail) as decoding,  # from here: the time in the queue is not decoding
+                stage("decode", trail) as decoding,  # starts here: the time in the queue is not decoding
                 self._metrics.counting_failures(),
                 self._library.open(source, expected_fingerprint=video.fingerprint) as copy,
                 closing(IsolatedBackends(self._process, copy.file, video, copy.fetch, cancellation)) as backends,

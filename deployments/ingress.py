@@ -57,7 +57,7 @@ def build_http_app() -> FastAPI:
 
 @serve.ingress(build_http_app)
 class Ingress(AnswersHealthChecks):
-    """Serves HTTP. Sees requests and answers, never frames."""
+    """Serves HTTP. It handles requests and answers, never frames."""
 
     def __init__(
         self, orchestrator: DeploymentHandle, runner: DeploymentHandle, settings: AppSettings, choice: ModelChoice

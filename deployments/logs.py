@@ -14,15 +14,15 @@ _current: ContextVar[Trail] = ContextVar("trail", default=NO_TRAIL)
 
 
 def current_trail() -> Trail:
-    """Return the trail of the work that this task does."""
+    """Return the trail of the current task's work."""
     return _current.get()
 
 
 def follow(trail: Trail) -> Trail:
-    """Put `trail` on the lines that this task logs from here on. Returns the trail before it.
+    """Add `trail` to all lines that this task logs from now on, and return the previous trail.
 
-    This is no context manager over a token: the end of a generator may run in another context than its start, and a
-    token is refused there.
+    This is not a context manager over a token: a generator may end in another context than it started in, and a token
+    is invalid there.
     """
     before = _current.get()
     _current.set(trail)

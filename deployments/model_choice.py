@@ -26,7 +26,7 @@ class RequestDefaults:
     max_pixels: int
     """Pixels per frame."""
     temperature: float
-    """0 always takes the likeliest token."""
+    """0 always picks the likeliest token."""
     chunk_duration_seconds: float = 60.0
 
 
@@ -77,7 +77,7 @@ def is_demo_model(model: str) -> bool:
 
 
 def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool) -> ModelChoice:
-    """Choose a model that suits the cluster; an explicit `model` wins, on the best device available.
+    """Choose a model that suits the cluster, on the best device available. An explicit `model` overrides the choice.
 
     Raises ValueError if an adapter has the model's own name.
     """
@@ -94,7 +94,7 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
         settings = settings.model_copy(update={"tensor_parallel_size": 1, "pipeline_parallel_size": 1})
     served_model_name = settings.served_model_name or _name(model)
     if served_model_name in settings.lora_adapters:
-        raise ValueError(f"lora_adapters names one {served_model_name!r}, as the model itself; give it another name.")
+        raise ValueError(f"lora_adapters contains {served_model_name!r}, the model's own name; rename the adapter.")
     return ModelChoice(
         model=model,
         served_model_name=served_model_name,
@@ -122,7 +122,7 @@ DEMO_DEFAULTS = RequestDefaults(min_pixels=4096, max_pixels=12288, temperature=0
 """The sizes that the demo model was trained on. Temperature 0, since any sampled answer is a mistake. For a film of
 ten minutes it invents nothing in chunks of 30 s, and a scene or two in chunks of a minute (`make truth`)."""
 QWEN_TEMPERATURE = 0.7
-"""With top_p 0.8 and top_k 20, what Qwen3-VL-Instruct's own generation_config.json says."""
+"""Together with top_p 0.8 and top_k 20 the default of Qwen3-VL-Instruct's own generation_config.json."""
 
 
 def _defaults(settings: AppSettings, model: str, on_gpu: bool) -> RequestDefaults:
@@ -147,12 +147,12 @@ def _name(model: str) -> str:
 
 
 def _deployment_options(settings: AppSettings, on_gpu: bool) -> dict[str, Any]:
-    # No CPUs: decoders that scale up while a dead engine is replaced would take its CPUs, and wait for it forever.
+    # No CPUs: decoders that scale up while a dead engine is replaced would take its CPUs, and it would never start.
     actor: dict[str, Any] = {"num_cpus": 0}
     labels = settings.engine_node_labels
     if on_gpu and settings.engine_executor == "ray":
-        # Each of vLLM's workers takes a bundle of one GPU; the replica shares the first and takes nothing of it. PACK
-        # uses as few nodes as possible.
+        # Each of vLLM's workers takes a bundle of one GPU. The replica is placed in the first bundle, but reserves
+        # nothing of it. PACK uses as few nodes as possible.
         options = {
             "ray_actor_options": actor,
             "placement_group_bundles": [{"GPU": 1} for _ in range(settings.gpus_per_engine)],
@@ -192,12 +192,12 @@ def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, A
         "pipeline_parallel_size": settings.pipeline_parallel_size,
         # Left unset, vLLM silently picks `ray` inside a placement group.
         "distributed_executor_backend": _executor(settings, on_gpu),
-        # Each GPU encodes whole segments of a chunk. Split by weights, as the language model is, so narrow a tower
-        # (1152 wide) would synchronize its GPUs twice in each layer.
+        # Each GPU encodes whole segments of a chunk. The vision tower is narrow (1152 wide): splitting its weights like
+        # the language model's would synchronize the GPUs twice per layer.
         "mm_encoder_tp_mode": "data" if settings.tensor_parallel_size > 1 else "weights",
-        # The segments of a chunk. The engine is never given images.
+        # The segments of a chunk are videos. The engine never receives images.
         "limit_mm_per_prompt": {"image": 0, "video": MOST_SEGMENTS},
-        # vLLM's own default, on which this relies: a second question finds the chunk's tokens in the cache.
+        # vLLM's own default, set here because Longtake relies on it: further questions reuse a chunk's tokens.
         "enable_prefix_caching": True,
         # First come, first served, and merges before new chunks (AnalysisJob.turn).
         "scheduling_policy": "priority",

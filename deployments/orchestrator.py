@@ -28,7 +28,7 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
-from pipeline.answers.citations import cited, unsupported_notice
+from pipeline.answers.citations import check_citations, unsupported_notice
 from pipeline.answers.coverage import cut_off_notice, measure_coverage, planned_coverage
 from pipeline.answers.merging import Merged, MergeTask
 from pipeline.answers.prompting import PART_TOKENS, text_token_bound
@@ -48,7 +48,7 @@ their size."""
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One analysis under way."""
+    """A running analysis."""
 
     job: AnalysisJob
     plan: ChunkPlan
@@ -200,7 +200,7 @@ class Orchestrator(AnswersHealthChecks):
     async def _all_chunks(self, run: _Run) -> AsyncGenerator[AnalysisEvent, None]:
         answers: list[ChunkAnswer] = []
         total = len(run.plan.chunks)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         async for chunk_answer in run_windowed(
             run.plan.chunks,
             lambda chunk: self._chunk_answer(run, chunk),
@@ -210,17 +210,17 @@ class Orchestrator(AnswersHealthChecks):
             yield run.done(chunk_answer)
             yield Progress(len(answers), total)
         if len(run.new_chunks) == total:
-            self._rates.learn_overlap(answers, time.perf_counter() - begun)
+            self._rates.record_overlap(answers, time.perf_counter() - started)
         answers.sort(key=lambda chunk_answer: chunk_answer.chunk_index)
         answer = _Answer()
         if run.job.aggregate and any(chunk_answer.text for chunk_answer in answers):
             yield Progress(total, total, merging=True)
-            started = time.perf_counter()
+            merge_started = time.perf_counter()
             async for piece in relayed(lambda relay: self._merge(run, answers, relay)):
                 if isinstance(piece, str):
                     yield AnswerDelta(piece)
                 else:
-                    answer = replace(piece, merge_seconds=time.perf_counter() - started)
+                    answer = replace(piece, merge_seconds=time.perf_counter() - merge_started)
         yield _done(run, answers, answer)
 
     async def _chunk_answer(self, run: _Run, chunk: Chunk, relay: TextRelay | None = None) -> ChunkAnswer:
@@ -229,7 +229,7 @@ class Orchestrator(AnswersHealthChecks):
             answer = await self._chunks.answer(run.job, run.plan, chunk, relay)
             await self._kept_answers.keep(run.job, run.plan, answer)
             run.new_chunks.add(chunk.index)
-            self._rates.learn_chunk(run.plan.video, chunk, run.job.prompt, answer)
+            self._rates.record_chunk(run.plan.video, chunk, run.job.prompt, answer)
             return answer
         if relay is not None and kept.text is not None:
             relay.write(kept.text.generation.text)
@@ -243,7 +243,7 @@ class Orchestrator(AnswersHealthChecks):
             if answer.text
         )
         task = MergeTask(run.job.prompt, run.job.merge_instruction, notes)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             with stage("merge", run.job.trail) as merge:
                 async with deadline(self._settings.chunk_timeout_seconds, "Merging the chunk answers"):
@@ -255,7 +255,7 @@ class Orchestrator(AnswersHealthChecks):
                 merge.set(levels=merged.levels)
         except LongtakeError as error:
             return _Answer(error=error.message)
-        self._rates.learn_merge(len(notes), time.perf_counter() - begun)
+        self._rates.record_merge(len(notes), time.perf_counter() - started)
         return _Answer(
             text=merged.generation.text,
             finish_reason=merged.generation.finish_reason,
@@ -274,7 +274,7 @@ class Orchestrator(AnswersHealthChecks):
 def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> AnalysisDone:
     chunk_usages = (chunk_answer.text.generation.usage for chunk_answer in answers if chunk_answer.text)
     coverage = measure_coverage(run.plan, answers)
-    citations = cited(answer.text, answers, step_seconds=TEMPORAL_PATCH / run.plan.planned_fps)
+    citations = check_citations(answer.text, answers, step_seconds=TEMPORAL_PATCH / run.plan.planned_fps)
     max_tokens = run.job.token_sampling.max_tokens
     notices = (
         cut_off_notice(answer.finish_reason, num_chunks=len(answers), max_tokens=max_tokens),

@@ -29,7 +29,7 @@ class Analyzer(Protocol):
 
 
 class OrchestratorClient(Analyzer, Protocol):
-    """Everything that Ingress asks of the Orchestrator."""
+    """Every call of Ingress to the Orchestrator."""
 
     async def estimate(self, job: AnalysisJob) -> Estimate: ...
 
@@ -94,7 +94,7 @@ class OrchestratorHandle:
 
 
 def begin_trail(trail: Trail) -> Trail:
-    """Give an analysis an id and put it below the current span, unless it has both already."""
+    """Give an analysis an id and make it a child of the current span, unless it already has them."""
     return replace(
         trail,
         analysis_id=trail.analysis_id or f"analysis-{uuid4().hex}",

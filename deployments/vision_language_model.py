@@ -35,7 +35,7 @@ class VisionLanguageModel:
 
         self._engine = Engine(choice.engine_args, choice.lora_adapters, runs_in_serve=True)
         self._stall_seconds = choice.stall_seconds
-        self._under_way = 0
+        self._num_running = 0
         self._canary: asyncio.Task[None] | None = None
 
     async def max_model_len(self) -> int:
@@ -43,7 +43,7 @@ class VisionLanguageModel:
         return self._engine.max_model_len
 
     async def check_token_sampling(self, token_sampling: TokenSampling) -> None:
-        """Raise InvalidRequest for parameters that the engine would refuse for every chunk."""
+        """Raise InvalidRequest for parameters that the engine would reject for every chunk."""
         await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
 
     async def answer(
@@ -62,7 +62,7 @@ class VisionLanguageModel:
     async def generate(
         self, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
     ) -> AsyncIterator[TextDelta | Generation]:
-        """Yield text from text as it is generated. Raises EngineFailed, EngineBusy."""
+        """Answer a prompt without frames, yielding the text as it is generated. Raises EngineFailed, EngineBusy."""
         async for piece in self._generated(prompt, token_sampling, None, turn, trail):
             yield piece
 
@@ -79,7 +79,7 @@ class VisionLanguageModel:
         async with _exit_without_engine():
             await self._engine.check_alive()
             await self._check_progress()
-        if self._canary is None and not self._under_way:
+        if self._canary is None and not self._num_running:
             self._canary = asyncio.create_task(self.check_ready())
         if self._canary is not None:
             done, _ = await asyncio.wait({self._canary}, timeout=CANARY_SECONDS)
@@ -124,12 +124,12 @@ class VisionLanguageModel:
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
-        self._under_way += 1
+        self._num_running += 1
         try:
             async with _exit_without_engine():
                 yield
         finally:
-            self._under_way -= 1
+            self._num_running -= 1
 
     def __del__(self) -> None:
         if hasattr(self, "_engine"):

@@ -57,7 +57,7 @@ class ChunkResult:
     decoder: str | None = None
     decode_reused: bool = False
     answer_reused: bool = False
-    """Whether the answer comes from another stored analysis that asked the same about this chunk."""
+    """Whether the answer was reused from another stored analysis with the same question about this chunk."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -70,7 +70,7 @@ class ChunkResult:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was really looked at."""
+    """The parts of the requested range that were analysed, and deviations from the request."""
 
     requested_fps: float
     effective_fps: float

@@ -43,13 +43,13 @@ class AnalysisJob:
     prompt: Prompt
     chunking: ChunkingRequest
     token_sampling: TokenSampling
-    """Of the answer."""
+    """Token sampling of the answer."""
     chunk_token_sampling: TokenSampling
-    """Of the chunk answers that are merged into it."""
+    """Token sampling of the chunk answers that are merged into it."""
     aggregate: bool
     merge_instruction: str
     asked_at: float
-    """Unix time."""
+    """When the request arrived, in Unix time."""
     asks_for_times: bool = False
     """Whether each chunk's prompt asks for times in the form that the merge cites."""
     cache_salt: str | None = None
@@ -78,11 +78,11 @@ class AnalysisJob:
 
 @dataclass(frozen=True)
 class Workload:
-    """The work that a plan gives each stage."""
+    """The work of each stage for a plan."""
 
     num_chunks: int
     source_megapixels: float
-    """Of all pictures that the video shows in the chunks, sampled or not."""
+    """All pictures of the video within the chunks, sampled or not."""
     visual_tokens: int
     prompt_tokens: int
     """Upper bound over the chunks, frames included; merges not counted."""
@@ -164,7 +164,7 @@ class AnalysisDone:
     citations: tuple[Citation, ...] = ()
     """Every time that the answer gives."""
     timed_results: tuple[TimedResult, ...] = ()
-    """The answer by its times; by chunks if it gives none."""
+    """The pieces of the answer by its times, or one result per chunk if the answer gives no time."""
 
     @property
     def num_answered(self) -> int:

@@ -95,7 +95,7 @@ class StoreSettings(Settings):
 
     @property
     def keep_request_uploads_seconds(self) -> float:
-        """After which an upload that came with a request expires, in case the server died before it deleted it.
+        """Lifetime of an upload from inside a request, which the server normally deletes earlier, unless it dies.
 
         At least a week: an analysis may still run when the results of shorter ones are deleted.
         """
@@ -105,7 +105,7 @@ class StoreSettings(Settings):
     @classmethod
     def _is_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("store.url is no postgresql:// URL; leave it out for SQLite")
+            raise ValueError("store.url must be a postgresql:// URL; leave it out for SQLite")
         return url
 
     @field_validator("webhook_secret")
@@ -123,5 +123,5 @@ def webhook_key(secret: str) -> bytes:
     except binascii.Error:
         key = b""
     if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
-        raise ValueError("store.webhook_secret has to be whsec_ and 24 to 64 bytes in base64")
+        raise ValueError("store.webhook_secret must be whsec_ and 24 to 64 bytes in base64")
     return key

@@ -3,7 +3,7 @@
 LongtakeError
 ├── InvalidRequest              a parameter is wrong, or two of them contradict each other
 │   ├── UnknownModel            the named model is not the one being served
-│   ├── AnalysisNotFound        there is no stored analysis with this id, or no longer
+│   ├── AnalysisNotFound        no stored analysis has this id, or it was deleted
 │   ├── AnalysisNotCompleted    the stored analysis has no answer: it has not ended, or failed, or was cancelled
 │   └── IdempotencyConflict     an Idempotency-Key was already used for another request
 ├── SourceError                 the bytes of the video are not available

@@ -34,7 +34,7 @@ class Threads:
 
 
 class InThreads(Generic[Blocking]):
-    """The base of an asynchronous face of a `Blocking` object, whose methods `in_thread` wraps."""
+    """Base of an asynchronous wrapper for a `Blocking` object. `in_thread` wraps its methods."""
 
     def __init__(self, blocking: Blocking, threads: Threads) -> None:
         self._blocking = blocking

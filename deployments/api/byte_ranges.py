@@ -1,4 +1,4 @@
-"""The `Range` header of RFC 9110, as far as players need it: one range of bytes."""
+"""Parse the `Range` header of RFC 9110, limited to what players send: one range of bytes."""
 
 import re
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class ByteRange:
         return self.start < self.stop
 
 
-def asked_range(headers: Headers, size_bytes: int, *, etag: str, max_open_bytes: int) -> ByteRange | None:
-    """Return the part `[start, stop)` to send; None means the whole file, also for a header that is not understood.
+def requested_range(headers: Headers, size_bytes: int, *, etag: str, max_open_bytes: int) -> ByteRange | None:
+    """Return the part `[start, stop)` to send; `None` sends the whole file, also if the header is not understood.
 
     A range without an end is cut to `max_open_bytes`; `Content-Range` says so.
     """

@@ -18,9 +18,9 @@ def dialect_route(
     headers: Mapping[str, str] = MappingProxyType({}),
     precondition: Callable[[Request], Response | None] = lambda _: None,
 ) -> type[APIRoute]:
-    """Return a class of routes that answer errors by `render_error` and send `headers` with every response.
+    """Return a class of routes that render errors with `render_error` and send `headers` with every response.
 
-    A response of `precondition` is sent instead of calling the route.
+    If `precondition` returns a response, it is sent and the route is not called.
     """
 
     class DialectRoute(APIRoute):

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, completed by the bodies that routes read themselves."""
+"""Add to FastAPI's OpenAPI document the bodies that routes read themselves."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def form_body(file_field: str, fields: type[BaseModel] | None = None) -> dict[str, Any]:
-    """Return a route's `openapi_extra` for a form with a file, and the fields of a model beside it."""
+    """Return a route's `openapi_extra` for a form with a file and the fields of a model."""
     upload = {"type": "object", "properties": {file_field: {"type": "string", "format": "binary"}}}
     schema = {"allOf": [_reference(fields), upload]} if fields else upload | {"required": [file_field]}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
@@ -47,7 +47,7 @@ def add_documentation(app: FastAPI, bodies: list[type[BaseModel]]) -> None:
             app.openapi_schema = schema
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    app.openapi = document  # type: ignore[method-assign]  # the way that FastAPI documents
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:

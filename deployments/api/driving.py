@@ -1,4 +1,4 @@
-"""Opening an analysis and driving it to its end, for every dialect."""
+"""Open an analysis and run it to its end, for every dialect."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -20,7 +20,7 @@ from pipeline.types import Prompt
 
 @dataclass(frozen=True)
 class Question:
-    """What a request asks about its video, whatever its dialect."""
+    """The question of a request about its video, independent of the dialect."""
 
     video: RequestedVideo
     prompt: Prompt
@@ -37,7 +37,7 @@ class OpenJob:
     _cleanup: AsyncExitStack
 
     def keep_upload(self) -> None:
-        """Leave the upload to the caller, who deletes it later."""
+        """Keep the upload when the block ends. The caller deletes it later."""
         self._cleanup.pop_all()
 
 
@@ -63,9 +63,9 @@ async def open_job(question: Question, service: Service) -> AsyncIterator[OpenJo
 
     Raises InvalidRequest, UnknownModel and SourceError.
     """
-    service.model.adapter(question.options.model)  # an unknown model is refused before an upload is stored
+    service.model.adapter(question.options.model)  # reject an unknown model before storing an upload
     async with AsyncExitStack() as cleanup:
-        source, owned_file_id = await service.kept_source(question.video)
+        source, owned_file_id = await service.resolve_source(question.video)
         if owned_file_id:
             cleanup.push_async_callback(asyncio.to_thread, delete_if_present, service.uploads, owned_file_id)
         yield OpenJob(question.options.job(source, question.prompt, service.model), owned_file_id, cleanup)
@@ -74,9 +74,9 @@ async def open_job(question: Question, service: Service) -> AsyncIterator[OpenJo
 async def answer(
     question: Question, service: Service, reply_to: Callable[[AnalysisJob], Reply], *, stream: bool = False
 ) -> Any:
-    """Run an analysis: return its body, or a stream of its events.
+    """Run an analysis and return its body, or a stream of its events.
 
-    Raises the errors of `open_job` and everything that prevents a plan, also for a stream.
+    Raises the errors of `open_job` and of the planning, for a stream too.
     """
     async with AsyncExitStack() as resources:
         job = (await resources.enter_async_context(open_job(question, service))).job

@@ -16,7 +16,7 @@ from pipeline.types import Prompt
 router = APIRouter(tags=["analyses"])
 
 USUAL_PROMPT = "What happens in this video, and when?"
-"""Used when no prompt is given: its length counts, a little."""
+"""The prompt of an estimate without one. Its length has a small effect."""
 
 
 class EstimateRequest(VideoRequest):
@@ -34,9 +34,9 @@ class ExpectedBody(Schema):
     inference_seconds: float | None
     """Summed over the chunks."""
     merge_seconds: float | None
-    """0 if nothing has to be merged."""
+    """0 if there is nothing to merge."""
     basis: str
-    """What the forecast is based on, or why there is none."""
+    """The measurements behind the forecast, or why there is none."""
 
     @classmethod
     def of(cls, expected: ExpectedSeconds) -> Self:
@@ -67,7 +67,7 @@ class EstimateBody(Schema):
     uncovered: list[tuple[float, float]]
     """Parts of the requested range, in seconds, that no chunk would cover."""
     notices: list[str]
-    """What would differ from the request."""
+    """Differences between the request and the plan."""
 
     @classmethod
     def of(cls, estimate: Estimate) -> Self:
@@ -89,7 +89,7 @@ class EstimateBody(Schema):
 
 @router.post("/v1/estimate", openapi_extra=json_or_form_body(EstimateRequest, "video"))
 async def create_estimate(http_request: Request, service: ServiceDependency) -> EstimateBody:
-    """Estimate what an analysis would look at and cost, without running it."""
+    """Estimate the frames, tokens and seconds of an analysis without running it."""
     async with read_request(http_request, EstimateRequest, service.settings.sources) as (request, video):
         prompt = Prompt(USUAL_PROMPT if request.prompt is None else request.prompt)
         async with open_job(Question(video, prompt, request), service) as opened:

@@ -44,7 +44,7 @@ class _Feed:
 
 
 class EventFeeds:
-    """One per Ingress replica, with one task that polls for all analyses with listeners."""
+    """The feeds of one Ingress replica. One task polls the store for all analyses that have listeners."""
 
     def __init__(self, store: AsyncAnalysisStore) -> None:
         self._analyses = store.analyses
@@ -76,7 +76,7 @@ class EventFeeds:
 
     async def _poll(self) -> None:
         while self._feeds:
-            with suppress(StoreFailed):  # listeners wait until the store responds again; requests fail with it
+            with suppress(StoreFailed):  # listeners wait until the store responds again
                 await self._read_new_events()
             await asyncio.sleep(POLL_SECONDS)
 

@@ -51,14 +51,14 @@ MEDIA_TYPES = {
     responses={200: {"description": "The file.", "content": {MEDIA_TYPES[kind]: {} for kind in ExportFormat}}},
 )
 async def export_analysis(analysis_id: str, format: ExportFormat, service: ServiceDependency) -> Response:
-    """The answer of a completed analysis as a file: `json` is its `result`, `md` a text to read; `srt`, `vtt` and `csv`
-    list its `timed_results`.
+    """Download the answer of a completed analysis. `json` contains its `result`, and `md` a readable text; `srt`, `vtt`
+    and `csv` contain its `timed_results`.
     """
     analysis = await get_analysis(analysis_id, service)
     if analysis.result is None:
         raise AnalysisNotCompleted(
             f"The analysis is {analysis.status}, and only a completed one has an answer to export. "
-            f"GET /v1/analyses/{analysis_id} returns what there is of it."
+            f"GET /v1/analyses/{analysis_id} returns its results so far."
         )
     content = _rendered(analysis.result.model_dump(mode="json"), format, title=analysis.prompt)
     headers = {
@@ -69,7 +69,7 @@ async def export_analysis(analysis_id: str, format: ExportFormat, service: Servi
 
 
 async def _video_name(analysis: AnalysisObjectBody, service: Service) -> str:
-    """Return the name that the client gave an upload, as long as it is there; else what the analysis shows."""
+    """Return the client's name for an upload if the upload still exists, else the name that the analysis shows."""
     if analysis.file_id is None:
         return analysis.video
     try:
@@ -94,7 +94,7 @@ def _rendered(result: dict[str, object], format: ExportFormat, *, title: str) ->
 
 
 def _attachment(video: str, *, suffix: str) -> str:
-    """Name the file after the video: in ASCII, and in UTF-8 for clients that know RFC 6266."""
+    """Name the file after the video: in ASCII, and in UTF-8 for clients that support RFC 6266."""
     stem = _stem(video)
     ascii_stem = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     ascii_stem = _stem(f"{ascii_stem}.{suffix}")  # normalizing makes plain quotes and slashes of full-width ones

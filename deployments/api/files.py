@@ -1,4 +1,4 @@
-"""`/v1/files`, in the shape of OpenAI's: uploads that any number of analyses may use."""
+"""`/v1/files`, as in OpenAI's API: uploads that any number of analyses may use."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from deployments.api.byte_ranges import asked_range
+from deployments.api.byte_ranges import requested_range
 from deployments.api.documentation import form_body
 from deployments.api.service import Service, ServiceDependency
 from deployments.wire.request_bodies import (
@@ -33,7 +33,7 @@ Purpose = Literal["vision", "user_data"]
 MAX_LISTED = 1000
 MAX_OPEN_RANGE_BYTES = 8 * 1024**2
 """Limit for a range without an end, which is how browsers request a video. Serve would buffer all of it for a client
-that reads slowly; a player requests the next range by itself."""
+that reads slowly. A player requests the next range by itself."""
 
 
 class FileBody(BaseModel):
@@ -85,7 +85,7 @@ class DeletedFileBody(BaseModel):
 
 
 class FileFields(BaseModel):
-    """The form fields beside the file, under OpenAI's names."""
+    """The form fields of an upload besides the file, under OpenAI's names."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -97,21 +97,21 @@ class FileFields(BaseModel):
 
 @router.post("/v1/files", openapi_extra=form_body("file", FileFields))
 async def upload_file(request: Request, service: ServiceDependency) -> FileBody:
-    """Store a video, for `file_id` in later requests."""
+    """Store a video. Later requests refer to it by `file_id`."""
     if is_multipart(request):
         least_bytes = max(0, declared_bytes(request) - FIELDS_BYTES)
         await check_space(service, least_bytes)  # before the client sends the file
         async with read_form(request, service.settings.sources) as form:
             fields = validated_fields(form_fields(form))
             if upload := uploaded_file(form):
-                stored = await service.keep_upload(
+                stored = await service.store_upload(
                     upload.file,
                     upload.filename or "upload",
                     purpose=fields.purpose,
                     expires_at=expiry(service, fields.expires_seconds),
                 )
                 return FileBody.of(stored)
-    raise InvalidRequest("No file is sent; send multipart/form-data with a field named file.", param="file")
+    raise InvalidRequest("No file was sent; send multipart/form-data with a field named file.", param="file")
 
 
 @router.get("/v1/files")
@@ -122,7 +122,7 @@ async def list_files(
     order: Literal["asc", "desc"] = "desc",
     purpose: str | None = None,
 ) -> FileListBody:
-    """List uploaded files, newest first. `after` is the `last_id` of the page before."""
+    """List uploaded files, newest first. Pass the `last_id` of the previous page as `after`."""
     page = await asyncio.to_thread(
         page_of, service.uploads, limit=limit, after=after, oldest_first=order == "asc", purpose=purpose
     )
@@ -131,18 +131,20 @@ async def list_files(
 
 @router.get("/v1/files/{file_id}")
 async def get_file(file_id: str, service: ServiceDependency) -> FileBody:
+    """Return an uploaded file's name, size and expiry."""
     return FileBody.of(await asyncio.to_thread(service.uploads.get, file_id))
 
 
 @router.delete("/v1/files/{file_id}")
 async def delete_file(file_id: str, service: ServiceDependency) -> DeletedFileBody:
+    """Delete an uploaded file."""
     await asyncio.to_thread(service.uploads.delete, file_id)
     return DeletedFileBody(id=file_id)
 
 
 @router.api_route("/v1/files/{file_id}/content", methods=["GET", "HEAD"], response_class=Response)
 async def get_content(file_id: str, request: Request, service: ServiceDependency) -> Response:
-    """Return the file itself, whole or by a range, as a browser's player requests it."""
+    """Download the file. Supports `Range` requests, which players of browsers send."""
     file = await asyncio.to_thread(service.uploads.get, file_id)
     head = await asyncio.to_thread(lambda: b"".join(service.uploads.read(file_id, 0, SNIFF_BYTES)))
     headers = {
@@ -153,11 +155,11 @@ async def get_content(file_id: str, request: Request, service: ServiceDependency
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",  # a client's file, on our origin
     }
-    asked = asked_range(request.headers, file.size_bytes, etag=headers["ETag"], max_open_bytes=MAX_OPEN_RANGE_BYTES)
-    if asked is None:
+    part = requested_range(request.headers, file.size_bytes, etag=headers["ETag"], max_open_bytes=MAX_OPEN_RANGE_BYTES)
+    if part is None:
         start, stop, status = 0, file.size_bytes, 200
-    elif asked.is_satisfiable:
-        start, stop, status = asked.start, asked.stop, 206
+    elif part.is_satisfiable:
+        start, stop, status = part.start, part.stop, 206
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size_bytes}"
     else:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{file.size_bytes}"})
@@ -173,16 +175,16 @@ def validated_fields(fields: dict[str, str]) -> FileFields:
     return validated(FileFields, fields, allowed=["file", *names])
 
 
-def expiry(service: Service, asked_seconds: int | None) -> int | None:
+def expiry(service: Service, requested_seconds: int | None) -> int | None:
     """Return when a file that is uploaded now expires. Raises InvalidRequest beyond the operator's own limit."""
     kept_seconds = service.settings.sources.keep_uploads_seconds
-    if asked_seconds is not None and kept_seconds is not None and asked_seconds > kept_seconds:
+    if requested_seconds is not None and kept_seconds is not None and requested_seconds > kept_seconds:
         raise InvalidRequest(
-            f"expires_after[seconds] is {asked_seconds}, and files are kept for {kept_seconds} s here; give at most "
-            "that, or leave it out.",
+            f"expires_after[seconds] is {requested_seconds}, and files are kept for {kept_seconds} s here; send at "
+            "most that, or leave it out.",
             param="expires_after[seconds]",
         )
-    seconds = kept_seconds if asked_seconds is None else asked_seconds
+    seconds = kept_seconds if requested_seconds is None else requested_seconds
     return None if seconds is None else int(time.time()) + seconds
 
 
@@ -196,6 +198,6 @@ async def check_space(service: Service, size_bytes: int) -> None:
 
 
 async def _in_threads(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    following: Callable[[], bytes | None] = lambda: next(blocks, None)  # noqa: E731  # StopIteration leaves no thread
+    following: Callable[[], bytes | None] = lambda: next(blocks, None)  # noqa: E731  # StopIteration cannot leave a thread
     while (block := await asyncio.to_thread(following)) is not None:
         yield block

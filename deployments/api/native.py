@@ -15,7 +15,7 @@ from deployments.api.stored_analyses import (
     AnalysisToStore,
     Metadata,
     WebhookBody,
-    store_analysis,
+    accept_analysis,
 )
 from deployments.api.video_requests import VideoRequest, read_request
 from deployments.api.video_sources import RequestedVideo
@@ -38,11 +38,11 @@ class AnalysisRequest(VideoRequest):
     prompt: str
     """The question about the video."""
     stream: bool = False
-    """Whether to respond with server-sent events as the analysis goes on."""
+    """Whether to respond with server-sent events while the analysis runs."""
     metadata: Metadata = Field(default_factory=dict, max_length=MAX_METADATA)
-    """Names and values of the client's own, returned with the analysis. Requires wait=false."""
+    """The client's own names and values, returned with the analysis. Requires wait=false."""
     webhook: WebhookBody | None = None
-    """Receiver of a webhook when the analysis has ended. Requires wait=false, and a secret set by the operator."""
+    """Receiver of a webhook at the end of the analysis. Requires wait=false, and a secret set by the operator."""
 
 
 @router.post(
@@ -96,7 +96,7 @@ async def _store(
             "stream is given with wait=false; leave it out, and read the events at /v1/analyses/{id}/events.",
             param="stream",
         )
-    return await store_analysis(to_store(request, video), idempotency_key, service)
+    return await accept_analysis(to_store(request, video), idempotency_key, service)
 
 
 def to_store(request: AnalysisRequest, video: RequestedVideo) -> AnalysisToStore:

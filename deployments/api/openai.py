@@ -54,12 +54,13 @@ async def list_models(service: ServiceDependency) -> ModelListBody:
 
 @router.get("/v1/models/{model:path}")
 async def get_model(model: str, service: ServiceDependency) -> ModelBody:
+    """Return the served model, or one of its LoRA adapters."""
     service.model.adapter(model)
     return await _model(service, model)
 
 
 async def explain_unsupported(request: Request) -> JSONResponse:
-    """Name the alternative to a route that OpenAI's clients may look for."""
+    """Respond 404 and name the alternative to a route of OpenAI's API."""
     path = request.url.path
     body = plain_error("not_found", f"{request.method} {path} is not served here: {_ALTERNATIVES[path]}.")
     return JSONResponse(with_code(body), 404)
@@ -71,7 +72,7 @@ for _path in _ALTERNATIVES:
 
 @router.post("/v1/chat/completions", openapi_extra=json_body(ChatCompletionRequest))
 async def create_chat_completion(http_request: Request, service: ServiceDependency) -> Any:
-    """Answer a user message that holds a video. The field `longtake` says what the answer covers."""
+    """Answer a user message that contains a video. The field `longtake` describes what the answer covers."""
     request = chat_completion_request(await read_json(http_request, service.settings.sources))
     service.model.adapter(request.model)  # an unknown model is reported before anything about the messages
     return await answer(

@@ -1,4 +1,4 @@
-"""The messages of OpenAI's chat: the video that they hold, and the question about it."""
+"""The messages of OpenAI's chat: the video that they contain, and the question about it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -111,7 +111,7 @@ def prompt_of(messages: Sequence[Message]) -> Prompt:
         checked_prompt(system, "messages")
     *earlier, (question, answer) = _turns([m for m in messages if not isinstance(m, SystemMessage)])
     if answer is not None:
-        raise InvalidRequest("The last of messages is the assistant's; end with the user's question.", param="messages")
+        raise InvalidRequest("The last message is the assistant's; end with the user's question.", param="messages")
     for asked, _ in earlier:
         if asked:
             checked_prompt(asked, "messages")
@@ -128,7 +128,7 @@ def video_of(messages: Sequence[Message]) -> RequestedVideo | None:
     }
     if len(videos) > 1:
         raise InvalidRequest(
-            f"messages hold {len(videos)} videos; give one, as a video_url part, a file part, or its frames as "
+            f"messages contain {len(videos)} videos; give one, as a video_url part, a file part, or its frames as "
             "image_url parts of one message.",
             param="messages",
         )
@@ -143,7 +143,7 @@ def _turns(messages: Sequence[UserMessage | AssistantMessage]) -> list[tuple[str
         if isinstance(message, AssistantMessage):
             if not turns:
                 raise InvalidRequest(
-                    "The first of messages is the assistant's; begin with the user's, which holds the video.",
+                    "The first message is the assistant's; begin with the user's, which contains the video.",
                     param="messages",
                 )
             asked, answered = turns[-1]
@@ -154,7 +154,7 @@ def _turns(messages: Sequence[UserMessage | AssistantMessage]) -> list[tuple[str
             turns.append((text, None))
     if not turns:
         raise InvalidRequest(
-            "messages holds no user message; send one, with a video_url part and a text part.", param="messages"
+            "messages contains no user message; send one, with a video_url part and a text part.", param="messages"
         )
     return turns
 
@@ -187,7 +187,7 @@ def _file_video(file: FileReference) -> RequestedVideo:
             return parse_video_url(url)
         case (None, str()):
             raise InvalidRequest(
-                "file_data is no data URL; send data:video/mp4;base64,… or upload the file to /v1/files.",
+                "file_data is not a data URL; send data:video/mp4;base64,… or upload the file to /v1/files.",
                 param="messages",
             )
     raise InvalidRequest(
@@ -201,7 +201,7 @@ def _image(url: str) -> str:
         if url.lower().startswith(prefix):
             return url[len(prefix) :]
     raise InvalidRequest(
-        f"image_url is {url[:40]!r}; images are taken as the frames of a video, in data:image/jpeg;base64 or "
-        "data:image/png;base64 URLs. Send a video itself as a video_url part.",
+        f"image_url is {url[:40]!r}; images are the frames of a video and must be data:image/jpeg;base64 or "
+        "data:image/png;base64 URLs. Send a video as a video_url part.",
         param="messages",
     )

@@ -21,7 +21,7 @@ _CODES = {errors.UnknownModel.type_name(): "model_not_found"}
 
 
 class ChatReply:
-    """The objects of one completion."""
+    """Renders one analysis as a chat completion."""
 
     def __init__(self, job: AnalysisJob, model: ModelChoice, request: ChatCompletionRequest) -> None:
         self._job = job
@@ -36,7 +36,7 @@ class ChatReply:
         }
         self._chunk_head = {**self._head, "object": "chat.completion.chunk"}
         self._no_usage = {"usage": None} if request.includes_usage else {}
-        """In every chunk of a stream but the one that holds the usage."""
+        """Part of every chunk of a stream except the one that contains the usage."""
 
     def body(self, done: AnalysisDone) -> dict[str, Any]:
         choice = {
@@ -86,12 +86,12 @@ class ChatReply:
         return {**self._chunk_head, "choices": [choice], **self._no_usage}
 
     def _last_chunk(self, done: AnalysisDone) -> dict[str, Any]:
-        """Holds the log probabilities of the whole text, if they were requested."""
+        """Return the chunk that ends the text, with its log probabilities if they were requested."""
         choice = {"index": 0, "delta": {}, "logprobs": _logprobs(done), "finish_reason": done.finish_reason}
         return {**self._chunk_head, "choices": [choice], **self._no_usage, "longtake": self._longtake(done)}
 
     def _longtake(self, done: AnalysisDone) -> dict[str, Any]:
-        """Return everything of the native answer that a chat completion has no field for."""
+        """Return the fields of the native answer that a chat completion lacks."""
         body = AnalysisBody.of(
             done,
             self._model,
@@ -102,7 +102,7 @@ class ChatReply:
 
 
 def coded_error(error: errors.LongtakeError) -> JSONResponse:
-    """Render an error with a `code` beside `type`, `message` and `param`, as in OpenAI's API."""
+    """Render an error with `code` in addition to `type`, `message` and `param`, as in OpenAI's API."""
     return error_response(error, with_code(error_body(error)))
 
 

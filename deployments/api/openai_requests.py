@@ -1,4 +1,4 @@
-"""The request of OpenAI's chat completions, with Longtake's options beside it."""
+"""The request of OpenAI's chat completions, extended by Longtake's options."""
 
 from typing import Any, Literal
 
@@ -20,14 +20,14 @@ class _Options(BaseModel):
 
 class StreamOptions(_Options):
     include_usage: bool = False
-    """Whether a last chunk holds the usage."""
+    """Whether the last chunk contains the usage."""
     include_obfuscation: Literal[False] = False
 
 
 class VideoIoOptions(_Options):
     fps: float | None = Field(default=None, ge=MIN_SAMPLE_FPS, le=MAX_SAMPLE_FPS)
     num_frames: Literal[-1] | None = None
-    """All frames. vLLM takes the first 32 unless this is -1; Longtake always takes all."""
+    """-1 uses all frames. vLLM uses the first 32 by default; Longtake always uses all."""
 
 
 class MediaIoOptions(_Options):
@@ -35,15 +35,15 @@ class MediaIoOptions(_Options):
 
 
 class ChatCompletionRequest(AnalysisOptions):
-    """OpenAI's request, and Longtake's own options beside it (`extra_body` in the official client)."""
+    """OpenAI's request, extended by Longtake's own options (`extra_body` in the official client)."""
 
     model: str
     messages: list[Message] = Field(min_length=1)
-    """A conversation about one video. A user message holds the video, and the last message asks the question."""
+    """A conversation about one video. A user message contains the video, and the last message is the question."""
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_completion_tokens: int | None = Field(default=None, ge=1)
-    """Wins over max_tokens, its older name."""
+    """Overrides max_tokens, its older name."""
     n: Literal[1] = 1
     modalities: list[Literal["text"]] | None = None
     service_tier: Literal["auto", "default"] | None = None
@@ -61,7 +61,7 @@ class ChatCompletionRequest(AnalysisOptions):
     video_path: str | None = None
     """A file on the server, below one of its media roots, instead of a video part in a message."""
     media_io_kwargs: MediaIoOptions = MediaIoOptions()
-    """vLLM's name for sample_fps is `media_io_kwargs.video.fps`; sample_fps wins over it."""
+    """vLLM's name for sample_fps is `media_io_kwargs.video.fps`; sample_fps overrides it."""
 
     @property
     def includes_usage(self) -> bool:
@@ -69,20 +69,20 @@ class ChatCompletionRequest(AnalysisOptions):
 
 
 _UNSUPPORTED_FIELDS = {
-    "tools": "no tools are called here; use response_format for structured output",
-    "functions": "no functions are called here; use response_format for structured output",
-    "function_call": "no functions are called here",
+    "tools": "Longtake calls no tools; use response_format for structured output",
+    "functions": "Longtake calls no functions; use response_format for structured output",
+    "function_call": "Longtake calls no functions",
     "logit_bias": "tokens cannot be weighted; response_format and stop constrain the answer",
     "audio": "answers are text",
-    "web_search_options": "nothing is looked up here",
-    "verbosity": "ask for a length in the prompt, and limit it by max_tokens",
-    "moderation": "nothing is moderated here",
+    "web_search_options": "Longtake does not search the web",
+    "verbosity": "describe the length in the prompt, and limit it by max_tokens",
+    "moderation": "Longtake does not moderate",
 }
-"""OpenAI's fields that would change the answer, and why they cannot here."""
+"""OpenAI's fields that would change the answer and are not supported, with the reason and the alternative."""
 
 
 def chat_completion_request(fields: dict[str, Any]) -> ChatCompletionRequest:
-    """Validate a request. Fields of OpenAI's that are null or empty count as absent. Raises InvalidRequest."""
+    """Validate a request. OpenAI's fields that are null or empty count as absent. Raises InvalidRequest."""
     refuse_unsupported(fields, _UNSUPPORTED_FIELDS)
     known = ChatCompletionRequest.model_fields
     given = {
@@ -112,7 +112,7 @@ def _video(request: ChatCompletionRequest) -> RequestedVideo:
     if video is None and path is not None:
         return at_sample_fps(LocalVideo(path), sample_fps)
     raise InvalidRequest(
-        f"messages hold {'no' if video is None else 'a'} video and video_path is {'not ' * (path is None)}given; "
+        f"messages contain {'no' if video is None else 'a'} video and video_path is {'not ' * (path is None)}given; "
         "give one video, as a video_url part, a file part, its frames as image_url parts, or video_path.",
         param="messages",
     )

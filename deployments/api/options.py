@@ -33,7 +33,7 @@ StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 def _as_list(value: Any) -> Any:
-    """Accept a single text, and a list as JSON in a form, whose fields are texts."""
+    """Accept a single text, and a list that a form sends as JSON."""
     if not isinstance(value, str):
         return value
     if value.startswith("["):
@@ -43,7 +43,7 @@ def _as_list(value: Any) -> Any:
 
 
 class AnalysisOptions(BaseModel):
-    """How a video is chunked, sampled and answered about."""
+    """How a video is chunked, sampled and analysed."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -52,7 +52,7 @@ class AnalysisOptions(BaseModel):
     max_tokens: int = Field(default=512, ge=1)
     """Limit for the tokens of each chunk's answer, and of the merged answer."""
     temperature: float | None = Field(default=None, ge=0, le=2)
-    """0 always takes the likeliest token. The default suits the served model."""
+    """0 always picks the likeliest token. The default suits the served model."""
     top_p: float = Field(default=0.8, gt=0, le=1)
     top_k: int = Field(default=20, ge=-1)
     """0 and -1 disable it."""
@@ -208,7 +208,7 @@ class AnalysisOptions(BaseModel):
         if max(sides) > MAX_ASPECT_RATIO * min(sides):
             raise InvalidRequest(
                 f"resized_height ({sides[0]}) and resized_width ({sides[1]}) are beyond {MAX_ASPECT_RATIO}:1, the "
-                "most that Qwen3-VL takes.",
+                "most that Qwen3-VL supports.",
                 param="resized_height",
             )
         return sides

@@ -10,7 +10,7 @@ from starlette.types import Scope
 WEB = Path(__file__).resolve().parents[2] / "web"
 
 HEADERS = {
-    # Scripts, styles and requests of this server alone, and nothing inline. The player may load a video from any
+    # Only scripts, styles and requests of this server, and nothing inline. The player may load a video from any
     # address that the user types in, and `blob:` is a file that they chose.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; media-src 'self' blob: https: http:; base-uri 'none'; form-action 'self'; "
@@ -23,7 +23,7 @@ HEADERS = {
 
 
 class PageFiles(StaticFiles):
-    """Serves files with the page's headers. An unknown file is a 404 in the API's shape."""
+    """Serves files with the page's headers. An unknown file is a 404 in the API's error format."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

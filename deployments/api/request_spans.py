@@ -1,4 +1,4 @@
-"""A span for each HTTP request: the outermost span of a trace, or below the client's own span if it sent one."""
+"""Open a span for each HTTP request: the root of a trace, or a child of the client's span if it sent one."""
 
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,7 +7,7 @@ from deployments.telemetry.tracing import Stage, stage
 from pipeline.types import Trail
 
 UNTRACED = ("/health/",)
-"""Probes come every few seconds and say nothing about anyone's work."""
+"""Paths without spans: probes arrive every few seconds and would hide the spans of analyses."""
 
 
 class RequestSpans:

@@ -61,6 +61,7 @@ class ResponseFormatBody(BaseModel):
             jsonschema.Draft202012Validator.check_schema(self.json_schema.schema_)
         except jsonschema.SchemaError as error:
             raise InvalidRequest(
-                f"response_format.json_schema.schema is no JSON schema: {error.message[:200]}.", param="response_format"
+                f"response_format.json_schema.schema is not a JSON schema: {error.message[:200]}.",
+                param="response_format",
             ) from None
         return JsonFormat(schema)

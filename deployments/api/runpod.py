@@ -16,7 +16,7 @@ from deployments.api.documentation import json_body
 from deployments.api.native import AnalysisRequest, to_store
 from deployments.api.runpod_jobs import health_body, job_body, job_state, stream_items
 from deployments.api.service import Service, ServiceDependency
-from deployments.api.stored_analyses import keep_analysis
+from deployments.api.stored_analyses import create_stored_analysis
 from deployments.api.video_requests import video_of
 from deployments.wire.errors import error_body, error_response
 from deployments.wire.request_bodies import read_json
@@ -32,13 +32,13 @@ READY_SECONDS = 2.0
 
 _UNSUPPORTED_FIELDS = {
     "webhook": "there are no webhooks in RunPod's format; POST /v1/analyses?wait=false takes a webhook",
-    "policy": "jobs have no limits of their own here",
-    "s3Config": "results stay on this server; ask for them with /status",
+    "policy": "limits of single jobs are not supported",
+    "s3Config": "results stay on this server; get them from /status",
 }
 
 
 def _plain_error(error: LongtakeError) -> JSONResponse:
-    """Render an error as RunPod's clients expect it, as a plain text, with our own fields beside it."""
+    """Render an error as RunPod's clients expect it: as a plain text, with our own fields added."""
     detail = error_body(error)["error"]
     return error_response(error, {"error": detail["message"], "type": detail["type"], "param": detail["param"]})
 
@@ -47,7 +47,7 @@ router = APIRouter(tags=["runpod"], route_class=dialect_route(_plain_error))
 
 
 class JobRequest(BaseModel):
-    """A job; `input` has the fields of `POST /v1/analyses`."""
+    """A job. `input` contains the fields of `POST /v1/analyses`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -78,7 +78,7 @@ async def run_and_wait(
     service: ServiceDependency,
     wait: Annotated[int, Query(ge=1000, le=MAX_WAIT_MILLISECONDS)] = DEFAULT_WAIT_MILLISECONDS,
 ) -> dict[str, Any]:
-    """Start a job and wait for its end, at most `wait` milliseconds; after that it goes on in the background."""
+    """Start a job and wait for its end, at most `wait` milliseconds. After that it continues in the background."""
     record = await _begin(http_request, service)
     try:
         async with asyncio.timeout(wait / 1000):
@@ -91,14 +91,14 @@ async def run_and_wait(
 
 @_at_both("/status/{job_id}", ["GET", "POST"], operation_id="runpod_status")
 async def get_status(job_id: str, service: ServiceDependency) -> dict[str, Any]:
-    """Return how far a job is, and its output once it is done."""
+    """Return the state of a job, and its output once it is completed."""
     return await _job(job_id, service)
 
 
 @_at_both("/stream/{job_id}", ["GET", "POST"], operation_id="runpod_stream")
 async def poll_stream(job_id: str, service: ServiceDependency) -> dict[str, Any]:
     """Return the output since the last poll: each chunk's result, and finally the whole output."""
-    # The record first, so that a finished status comes with the last event, never before it.
+    # The record is read first, so that a response with a final status contains the last event.
     record = await service.analysis_store.analyses.get(job_id)
     events = await service.analysis_store.polling.take(job_id, (EventKind.CHUNK, EventKind.RESULT))
     return {"status": job_state(record), "stream": stream_items(events)}
@@ -115,7 +115,7 @@ async def cancel(job_id: str, service: ServiceDependency) -> dict[str, Any]:
 
 @_at_both("/health", ["GET"])
 async def get_health(service: ServiceDependency) -> dict[str, Any]:
-    """Return the number of jobs by state, and whether the engine is up."""
+    """Return the number of jobs by state, and whether the engine is ready."""
     counts, num_retried, is_ready = await asyncio.gather(
         service.analysis_store.polling.counts(),
         service.analysis_store.polling.num_retried(),
@@ -132,7 +132,7 @@ async def _begin(http_request: Request, service: Service) -> AnalysisRecord:
     request = validated(AnalysisRequest, {name: value for name, value in given.items() if value is not None})
     if request.stream:
         raise InvalidRequest("stream is not supported in a job; leave it out, and poll /stream/{id}.", param="stream")
-    return await keep_analysis(to_store(request, video_of(request)), None, service)
+    return await create_stored_analysis(to_store(request, video_of(request)), None, service)
 
 
 async def _job(job_id: str, service: Service) -> dict[str, Any]:

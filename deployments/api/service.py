@@ -1,4 +1,4 @@
-"""What one Ingress replica holds for the routes of all dialects, and how they get at it."""
+"""The state of one Ingress replica, and the dependency that passes it to the routes of all dialects."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ READY_TIMEOUT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Service:
-    """Settings, stores and clients of one Ingress replica. Routes take it as `ServiceDependency`."""
+    """Settings, stores and clients of one Ingress replica. Routes get it through `ServiceDependency`."""
 
     settings: AppSettings
     model: ModelChoice
@@ -45,11 +45,11 @@ class Service:
     analysis_store: AsyncAnalysisStore
     feeds: EventFeeds
     wake_runner: Callable[[], object]
-    """Announces that a stored analysis waits to be run; returns at once."""
+    """Signals that a stored analysis is queued; returns at once."""
 
-    async def kept_source(self, video: RequestedVideo) -> tuple[VideoSource, str | None]:
-        """Return the video as the stages know it, and the id of the upload that now holds a video from inside the
-        request; the caller deletes that upload.
+    async def resolve_source(self, video: RequestedVideo) -> tuple[VideoSource, str | None]:
+        """Return the source for the stages. A video from inside the request is stored as an upload; the second value is
+        its id, and the caller deletes it.
 
         Raises InvalidRequest and SourceError.
         """
@@ -65,7 +65,7 @@ class Service:
                 return source, None
         return stored, stored.file_id
 
-    async def keep_upload(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
+    async def store_upload(self, file: BinaryIO, file_name: str, *, purpose: str, expires_at: int | None) -> StoredFile:
         """Store an upload, block by block."""
         return await asyncio.to_thread(
             self.uploads.save, _blocks(file), file_name=file_name, purpose=purpose, expires_at=expires_at

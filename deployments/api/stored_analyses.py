@@ -1,4 +1,4 @@
-"""Stored analyses: create by `wait=false`; list, get, stream events, cancel and delete under `/v1/analyses`."""
+"""Stored analyses under `/v1/analyses`: create with `wait=false`, list, get, stream events, cancel and delete."""
 
 import asyncio
 import hashlib
@@ -62,7 +62,7 @@ class WebhookFields(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     url: str
-    """http or https. It is sent a POST when the analysis has ended, signed as Standard Webhooks has it."""
+    """An http or https URL. It receives a POST when the analysis has ended, signed as in Standard Webhooks."""
 
 
 WebhookBody = Annotated[WebhookFields, BeforeValidator(from_form)]
@@ -76,35 +76,40 @@ class AnalysisToStore:
     metadata: Mapping[str, str]
     webhook_url: str | None
     fields: Mapping[str, Any]
-    """All that was asked, to tell requests apart."""
+    """All fields of the request, to detect another request with the same Idempotency-Key."""
 
 
-async def store_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
-    """Answers 202 with an analysis that waits for its turn, or with the one that the key stands for."""
-    record = await keep_analysis(asked, idempotency_key, service)
+async def accept_analysis(request: AnalysisToStore, idempotency_key: str | None, service: Service) -> JSONResponse:
+    """Create a stored analysis, or find the one of the Idempotency-Key, and respond with status 202."""
+    record = await create_stored_analysis(request, idempotency_key, service)
     body = await _object(record, service)
     location = f"/v1/analyses/{record.analysis_id}"
     return JSONResponse(body.model_dump(mode="json"), 202, {"Location": location})
 
 
-async def keep_analysis(asked: AnalysisToStore, idempotency_key: str | None, service: Service) -> AnalysisRecord:
-    """An analysis that waits for its turn, or the one that the key stands for."""
-    if asked.webhook_url is not None:
-        _check_webhook(asked.webhook_url, service.settings.store)
-    idempotency = await _idempotency(asked, idempotency_key)
-    question = asked.question
+async def create_stored_analysis(
+    request: AnalysisToStore, idempotency_key: str | None, service: Service
+) -> AnalysisRecord:
+    """Queue a stored analysis and return it, or return the one that was created with the same Idempotency-Key.
+
+    Raises the errors of `open_job`, and IdempotencyConflict, EngineBusy and StoreFailed.
+    """
+    if request.webhook_url is not None:
+        _check_webhook(request.webhook_url, service.settings.store)
+    idempotency = await _idempotency(request, idempotency_key)
+    question = request.question
     async with open_job(question, service) as opened:
-        # Its run goes on below this request's span, in whichever process and after however many restarts.
+        # Its spans are children of this request's span, in any process and after any number of restarts.
         job = replace(opened.job, trail=Trail(traceparent=current_trail().traceparent))
         file_id = question.video.file_id if isinstance(question.video, StoredVideo) else None
         new = NewAnalysis(
             about=AnalysisAbout(
-                question.prompt.text, public_name(question.video), file_id, tuple(asked.metadata.items())
+                question.prompt.text, public_name(question.video), file_id, tuple(request.metadata.items())
             ),
             model=service.model.served_name(job.token_sampling.adapter),
             job=StoredJob(job, question.options.include_video_metadata),
             owned_file_id=opened.owned_file_id,
-            webhook_url=asked.webhook_url,
+            webhook_url=request.webhook_url,
         )
         record, is_new = await service.analysis_store.analyses.create(new, idempotency)
         if is_new:
@@ -120,26 +125,28 @@ async def list_analyses(
     after: str | None = None,
     status: AnalysisStatus | None = None,
 ) -> AnalysisListBody:
-    """Stored analyses, newest first: those that come after the id `after`."""
+    """List stored analyses, newest first. Pass the `last_id` of the previous page as `after`."""
     page = await service.analysis_store.analyses.page(limit=limit, after=after, status=status)
     return AnalysisListBody.of([summary_of(record) for record in page.records], has_more=page.has_more)
 
 
 @router.get("/v1/analyses/{analysis_id}")
 async def get_analysis(analysis_id: str, service: ServiceDependency) -> AnalysisObjectBody:
-    """A stored analysis: how far it is, what is there, and its result."""
+    """Return a stored analysis: its progress, its results so far, and its final result."""
     return await _object(await service.analysis_store.analyses.get(analysis_id), service)
 
 
 @router.get("/v1/analyses/{analysis_id}/events", response_class=StreamingResponse)
-async def listen(
+async def stream_events(
     analysis_id: str,
     service: ServiceDependency,
     after: Annotated[int, Query(ge=0)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
-    """All that happened and happens, as server-sent events: those of a stream, with ids, from the one after
-    `Last-Event-ID`, or `after`, on. Ends after `answer`, `error` or `cancelled`.
+    """Stream the events of a stored analysis, past and future, as server-sent events.
+
+    They are those of `stream=true`, with ids. `Last-Event-ID`, or `after`, skips the events up to that id. The stream
+    ends after `answer`, `error` or `cancelled`.
     """
     if last_event_id:
         if not last_event_id.isascii() or not last_event_id.isdigit():
@@ -153,8 +160,10 @@ async def listen(
 
 
 @router.delete("/v1/analyses/{analysis_id}")
-async def end_analysis(analysis_id: str, service: ServiceDependency) -> AnalysisObjectBody | DeletedAnalysisBody:
-    """Cancels a stored analysis that has not ended, and deletes one that has."""
+async def cancel_or_delete_analysis(
+    analysis_id: str, service: ServiceDependency
+) -> AnalysisObjectBody | DeletedAnalysisBody:
+    """Cancel a stored analysis that has not ended, and delete one that has."""
     analyses = service.analysis_store.analyses
     record = await analyses.get(analysis_id)
     if record.is_finished:
@@ -162,7 +171,7 @@ async def end_analysis(analysis_id: str, service: ServiceDependency) -> Analysis
         if owned_file_id:
             await asyncio.to_thread(delete_if_present, service.uploads, owned_file_id)
         return DeletedAnalysisBody(id=analysis_id)
-    # One that ends by itself in this moment is not deleted: its result is there, and was not meant.
+    # If it completes at this moment, it is not deleted: the client meant to cancel it, not to lose a result.
     await analyses.cancel(analysis_id)
     service.wake_runner()
     return await get_analysis(analysis_id, service)
@@ -185,11 +194,11 @@ async def _object(record: AnalysisRecord, service: Service) -> AnalysisObjectBod
 
 
 def _check_webhook(url: str, settings: StoreSettings) -> None:
-    """Raises InvalidRequest for what is no plain http or https URL, and where no secret is there to sign with."""
+    """Raise InvalidRequest for anything but a plain http or https URL, and if the server has no signing secret."""
     if settings.webhook_secret is None:
         raise InvalidRequest(
-            "Webhooks are off: they are signed, and the operator has set no store.webhook_secret. Leave webhook out, "
-            "and ask for the analysis or listen to its events.",
+            "Webhooks are off: they are signed, and the operator has not set store.webhook_secret. Leave webhook out, "
+            "and poll the analysis or stream its events.",
             param="webhook",
         )
     if len(url) > MAX_URL_CHARACTERS:
@@ -202,7 +211,7 @@ def _check_webhook(url: str, settings: StoreSettings) -> None:
         raise InvalidRequest(f"webhook.url: {error.message}", param="webhook") from None
 
 
-async def _idempotency(asked: AnalysisToStore, key: str | None) -> IdempotencyKey | None:
+async def _idempotency(request: AnalysisToStore, key: str | None) -> IdempotencyKey | None:
     if key is None:
         return None
     if not 0 < len(key) <= MAX_KEY_CHARACTERS:
@@ -210,10 +219,10 @@ async def _idempotency(asked: AnalysisToStore, key: str | None) -> IdempotencyKe
             f"The Idempotency-Key has {len(key)} characters; 1 to {MAX_KEY_CHARACTERS} are allowed.",
             param="Idempotency-Key",
         )
-    digest = hashlib.sha256(json.dumps(asked.fields, sort_keys=True).encode())
-    if isinstance(asked.question.video, FormFile):
-        digest.update(asked.question.video.name.encode(errors="surrogateescape"))
-        digest.update(await asyncio.to_thread(_digest, asked.question.video.content))
+    digest = hashlib.sha256(json.dumps(request.fields, sort_keys=True).encode())
+    if isinstance(request.question.video, FormFile):
+        digest.update(request.question.video.name.encode(errors="surrogateescape"))
+        digest.update(await asyncio.to_thread(_digest, request.question.video.content))
     return IdempotencyKey(key, digest.hexdigest(), IDEMPOTENCY_SECONDS)
 
 

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 
 
 def _check_version(request: Request) -> JSONResponse | None:
-    """Return the refusal of a request in another version of the protocol."""
+    """Return an error response for a request in another version of the protocol."""
     got = request.headers.get("tus-resumable")
     if request.method in ("OPTIONS", "GET") or got == VERSION:
         return None
@@ -52,7 +52,7 @@ class UploadBody(BaseModel):
     bytes: int
     """Size of the whole file."""
     offset: int
-    """Bytes that are stored so far."""
+    """Bytes stored so far."""
     created_at: int
     expires_at: int | None
     """When the upload is deleted if nothing more arrives."""
@@ -91,18 +91,18 @@ async def get_protocol(service: ServiceDependency) -> Response:
 
 @router.post(PREFIX, status_code=201, response_class=Response)
 async def create_upload(request: Request, service: ServiceDependency) -> Response:
-    """Create an upload of `Upload-Length` bytes; `Upload-Metadata` may have `filename`, `purpose`, `expires_after`."""
+    """Create an upload of `Upload-Length` bytes; `Upload-Metadata` may set `filename`, `purpose`, `expires_after`."""
     if request.headers.get("upload-defer-length") is not None:
         raise InvalidRequest("Upload-Defer-Length is not supported; send Upload-Length.", param="Upload-Length")
     metadata = _metadata(request.headers.get("upload-metadata", ""))
     fields = {"purpose": metadata.get("purpose"), "expires_after[seconds]": metadata.get("expires_after")}
-    asked = validated_fields({name: value for name, value in fields.items() if value is not None})
+    options = validated_fields({name: value for name, value in fields.items() if value is not None})
     upload = await asyncio.to_thread(
         service.resumable_uploads.create,
         _size(request, "Upload-Length"),
         file_name=metadata.get("filename") or metadata.get("name") or "upload",
-        purpose=asked.purpose,
-        expires_at=expiry(service, asked.expires_seconds),
+        purpose=options.purpose,
+        expires_at=expiry(service, options.expires_seconds),
     )
     if request.headers.get("content-type") == CONTENT_TYPE:
         upload = await _receive(request, service.resumable_uploads, upload.upload_id, 0)
@@ -131,7 +131,7 @@ async def get_upload(upload_id: str, service: ServiceDependency) -> UploadBody:
 
 @router.patch(PREFIX + "/{upload_id}", status_code=204, response_class=Response)
 async def append(upload_id: str, request: Request, service: ServiceDependency) -> Response:
-    """Append bytes from `Upload-Offset` on. Bytes that arrive before a connection breaks are kept."""
+    """Append bytes at `Upload-Offset`. Bytes that arrive before a connection breaks are stored."""
     content_type = request.headers.get("content-type")
     if content_type != CONTENT_TYPE:
         raise UnsupportedMedia(f"Content-Type is {content_type!r}; send {CONTENT_TYPE}.")
@@ -158,7 +158,7 @@ async def _receive(request: Request, uploads: ResumableUploads, upload_id: str, 
                     buffer.clear()
                     await write(piece)
         except ClientDisconnect:
-            pass  # the client will resume; nobody reads this response
+            pass  # the client will resume, and cannot read this response
         finally:
             await write(bytes(buffer))
     return await asyncio.to_thread(uploads.get, upload_id)
@@ -168,7 +168,7 @@ async def _receive(request: Request, uploads: ResumableUploads, upload_id: str, 
 async def _appending(
     uploads: ResumableUploads, upload_id: str, offset: int
 ) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
-    """Write in threads. However the block ends, no thread still writes when the upload's lock is released."""
+    """Append to an upload in threads. However the block ends, no thread still writes when the lock is released."""
     appending = uploads.append(upload_id, offset)
     appender: Appender = await _run_to_end(appending.__enter__)
 
@@ -216,7 +216,7 @@ def _metadata(header: str) -> dict[str, str]:
             found[name] = base64.b64decode(encoded, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise InvalidRequest(
-                f"Upload-Metadata holds {name[:40]!r} with a value that is not UTF-8 in base64.",
+                f"Upload-Metadata contains {name[:40]!r} with a value that is not UTF-8 in base64.",
                 param="Upload-Metadata",
             ) from None
     return found

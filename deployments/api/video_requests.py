@@ -1,4 +1,4 @@
-"""Requests in JSON or as a form, whose video may come as a file."""
+"""Read requests in JSON or as a form, which may contain the video as a file."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,14 +15,14 @@ from pipeline.config import SourceSettings
 
 
 class VideoRequest(AnalysisOptions):
-    """A video, and how to analyze it. A multipart form may hold the video as a file."""
+    """A video, and how to analyze it. A multipart form may contain the video as a file."""
 
     video_url: str | None = None
-    """http, https, s3 or data (base64); or a list of images, `data:video/jpeg;base64,` with commas between them."""
+    """An http, https, s3 or base64 data URL. A list of images is `data:video/jpeg;base64,` with commas between them."""
     video_path: str | None = None
     """A file on the server, below one of its media roots."""
     file_id: str | None = None
-    """An upload to /v1/files."""
+    """The id of an upload to /v1/files."""
 
 
 RequestT = TypeVar("RequestT", bound=VideoRequest)
@@ -47,7 +47,7 @@ async def read_request(
 
 
 def video_of(request: VideoRequest, upload: UploadFile | None = None) -> RequestedVideo:
-    """Return the one video that the request names, or that its form holds. Raises InvalidRequest."""
+    """Return the one video that the request names, or that its form contains. Raises InvalidRequest."""
     return requested_video(
         url=request.video_url,
         path=request.video_path,

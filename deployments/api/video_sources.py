@@ -1,4 +1,4 @@
-"""The video of a request: parsed once, into the variant that every later step works with."""
+"""The video of a request, parsed once into the type that every later step uses."""
 
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -15,7 +15,7 @@ class FormFile:
 
     content: BinaryIO
     name: str
-    """As the client called it."""
+    """The client's name for it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def requested_video(
     upload: FormFile | None = None,
     sample_fps: float | None = None,
 ) -> RequestedVideo:
-    """The one video that a request names. `sample_fps` is for lists of images alone.
+    """Return the one video that a request names. `sample_fps` applies only to lists of images.
 
     Raises InvalidRequest for a malformed URL, and unless exactly one video is given.
     """
@@ -54,7 +54,8 @@ def requested_video(
             return at_sample_fps(file, sample_fps)
         case (None, None, None, None):
             raise InvalidRequest(
-                "No video is given; give one of video_url, video_path and file_id, or upload a file.", param="video_url"
+                "No video is given; give one of video_url, video_path and file_id, or upload a file.",
+                param="video_url",
             )
         case _:
             raise InvalidRequest(
@@ -64,21 +65,21 @@ def requested_video(
 
 
 def at_sample_fps(video: RequestedVideo, sample_fps: float | None) -> RequestedVideo:
-    """`video`; a list of images gets its rate. Raises InvalidRequest for a rate that comes with anything else."""
+    """Give a list of images its rate; return other videos unchanged. Raises InvalidRequest if they come with a rate."""
     if isinstance(video, DataUrl) and video.is_frame_list:
         return FrameList(video, sample_fps or DEFAULT_SAMPLE_FPS)
     if sample_fps is not None:
         raise InvalidRequest(
             "sample_fps, or vLLM's media_io_kwargs.video.fps, is the rate at which the images of a "
-            "data:video/jpeg;base64 list were taken, and the video is none; leave it out. fps and nframes say how "
-            "many frames are looked at.",
+            "data:video/jpeg;base64 list were taken, and this video is not such a list; leave it out. fps and nframes "
+            "say how many frames are sampled.",
             param="sample_fps",
         )
     return video
 
 
 def public_name(video: RequestedVideo) -> str:
-    """What may be shown of it: a query often holds a signature."""
+    """The name of a video in responses. A URL's query is left out: it often contains a signature."""
     match video:
         case FormFile(name=name):
             return name

@@ -1,4 +1,4 @@
-"""vLLM's AsyncLLM running Qwen3-VL. Only this room imports vLLM."""
+"""Run Qwen3-VL on vLLM's AsyncLLM. Only this package imports vLLM."""
 
 import multiprocessing
 import re
@@ -41,14 +41,14 @@ from pipeline.types import (
     WrittenToken,
 )
 
-AT_ONCE = Turn()
+FIRST_TURN = Turn()
 
 _SOURCE_LINE = re.compile(r"\[[\d:]+\] \S+:\d+: ")
-"""Of xgrammar, where it complains."""
+"""Prefix of xgrammar's error messages: a time, a source file and a line."""
 
 
 class Engine:
-    """Generates text from a prompt and, where there is one, a chunk."""
+    """Generates text from a prompt, with or without the frames of a chunk."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class Engine:
         *,
         runs_in_serve: bool = False,
     ) -> None:
-        """Loads the model. In a replica of Serve vLLM's own metrics and log go with those of Ray and Serve.
+        """Load the model. With `runs_in_serve`, vLLM exports its metrics through Ray and logs through Serve.
 
         Raises ValueError for an argument that vLLM does not know, and for a folder without an adapter.
         """
         known = {field.name for field in fields(AsyncEngineArgs)}
         if unknown := sorted(set(engine_args) - known):
-            raise ValueError(f"engine_args holds {unknown}, which vLLM {vllm.__version__} does not know.")
+            raise ValueError(f"engine_args contains {unknown}, which vLLM {vllm.__version__} does not support.")
         self._adapters = Adapters(lora_adapters or {})
         self._progress = Progress()
         logging_args: dict[str, Any] = {}
@@ -87,14 +87,14 @@ class Engine:
         token_sampling: TokenSampling,
         chunk: PreparedChunk | None = None,
         *,
-        turn: Turn = AT_ONCE,
+        turn: Turn = FIRST_TURN,
         traceparent: str | None = None,
     ) -> AsyncIterator[TextDelta | Generation]:
-        """Yields the text as it is written, then the whole of it.
+        """Yield the text as it is generated, then the finished Generation.
 
-        `traceparent` is the span below which vLLM puts its own, where `engine_args` let it trace.
+        `traceparent` is the parent of vLLM's own spans, if `engine_args` enable its tracing.
 
-        Raises EngineFailed, EngineBusy or EngineDied. Closing the iterator ends the generation.
+        Raises EngineFailed, EngineBusy or EngineDied. Closing the iterator aborts the generation.
         """
         started = time.perf_counter()
         tokens: list[WrittenToken] = []
@@ -125,8 +125,8 @@ class Engine:
                     yield TextDelta(completion.text)
         seconds = time.perf_counter() - started
         usage = TokenUsage(prompt_tokens, num_tokens, cached_tokens)
-        asked_for = None if token_sampling.num_logprobs is None else tuple(tokens)
-        yield Generation(text, finish_reason, usage, seconds, asked_for)
+        requested_tokens = None if token_sampling.num_logprobs is None else tuple(tokens)
+        yield Generation(text, finish_reason, usage, seconds, requested_tokens)
 
     async def _watched(self, outputs: AsyncIterator[RequestOutput]) -> AsyncIterator[RequestOutput]:
         with self._progress.working():
@@ -139,18 +139,18 @@ class Engine:
         return self._progress.stalled_seconds
 
     async def check_alive(self) -> None:
-        """Raises EngineDied when the engine's process is gone."""
+        """Raise EngineDied if the engine's process has ended."""
         async with _translated_errors():
             await self._llm.check_health()
 
     def check_token_sampling(self, token_sampling: TokenSampling) -> None:
-        """Raises InvalidRequest for a JSON schema that makes no grammar."""
+        """Raise InvalidRequest for a JSON schema that xgrammar cannot compile."""
         try:
             validate_xgrammar_grammar(_sampling_params(token_sampling))
         except (VLLMValidationError, ValueError) as error:
             reason = _SOURCE_LINE.sub("", str(error)).rstrip(".")
             raise InvalidRequest(
-                f"The engine cannot write by this JSON schema: {reason}. Leave that out.", param="response_format"
+                f"The engine does not support this JSON schema: {reason}. Remove that part.", param="response_format"
             ) from error
 
     def kill(self) -> None:
@@ -204,19 +204,19 @@ def _written_tokens(completion: CompletionOutput, num_likeliest: int) -> Iterato
         if place is None:
             continue
         by_rank = sorted(place.items(), key=lambda entry: -entry[1].logprob)
-        told = {token: TokenLogprob(entry.decoded_token or "", entry.logprob) for token, entry in by_rank}
-        yield WrittenToken(told[token_id], tuple(told.values())[:num_likeliest])
+        logprobs = {token: TokenLogprob(entry.decoded_token or "", entry.logprob) for token, entry in by_rank}
+        yield WrittenToken(logprobs[token_id], tuple(logprobs.values())[:num_likeliest])
 
 
 @asynccontextmanager
 async def _translated_errors() -> AsyncIterator[None]:
-    """vLLM's exceptions, as ours. Their texts go to the log: they may hold addresses of objects."""
+    """Translate vLLM's exceptions. Their texts go to the log only, because they may contain addresses of objects."""
     try:
         yield
     except EngineFailed:
         raise
     except (QueueOverflowError, MaxQueuedTokensError) as error:
-        raise EngineBusy("The engine's queue is full; come again in some seconds.") from error
+        raise EngineBusy("The engine's queue is full; try again in a few seconds.") from error
     except EngineDeadError as error:
         raise EngineDied("The engine died; try again later.") from error
     except Exception as error:

@@ -1,8 +1,8 @@
-"""What vLLM is given: token ids and, for a chunk, its patches, in vLLM's own types and without its pixel processing.
+"""Build vLLM's inputs: token ids and a chunk's patches, in vLLM's own types and without its pixel processing.
 
-vLLM's own way from frames to this costs 169 ms of CPU for 200 frames of 448x256, in the process that feeds the GPU;
-this one next to nothing. Its types are not a public interface, so tests/deployments/engine/test_inputs.py compares both
-ways on the installed vLLM.
+vLLM's own processor takes 169 ms of CPU for 200 frames of 448x256, in the process that feeds the GPU. Building the
+inputs directly costs almost nothing. vLLM's types are not a public interface, so
+tests/deployments/engine/test_inputs.py compares both results on the installed vLLM.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipeline.errors import EngineFailed
 from pipeline.planning.visual_tokens import SPATIAL_MERGE
 from pipeline.types import PreparedChunk, Prompt, VideoSegment
 
-# What came through the object store cannot be written to, and nobody here does.
+# Arrays from the object store are read-only, and nothing here writes to them.
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 MODALITY = "video"
@@ -36,23 +36,23 @@ VISION_START, VISION_END, VIDEO_PAD = "<|vision_start|>", "<|vision_end|>", "<|v
 
 
 class EngineInputs:
-    """Writes the engine's inputs with its model's own tokenizer and chat template."""
+    """Builds the engine's inputs with the model's own tokenizer and chat template."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._vision_start, self._vision_end, self._video_pad = tokenizer.convert_tokens_to_ids(
             [VISION_START, VISION_END, VIDEO_PAD]
         )
-        # The same times come back with each question about a video, and each takes the tokenizer 0.1 ms.
+        # Every question about a video contains the same times, and encoding one takes 0.1 ms.
         self._time_ids = lru_cache(maxsize=100_000)(self._encoded_time)
 
     def text(self, prompt: Prompt, cache_salt: str | None = None) -> EngineInput:
         return tokens_input(self._encode(self._templated(prompt, has_video=False)), cache_salt=cache_salt)
 
     def video(self, prompt: Prompt, chunk: PreparedChunk, cache_salt: str | None = None) -> EngineInput:
-        """A video item for each segment, within one pair of vision markers.
+        """Build the input of a chunk: one video item per segment, within one pair of vision markers.
 
-        Raises EngineFailed for a shape of which the engine would die.
+        Raises EngineFailed for a shape that would crash the engine.
         """
         before, after = self._templated(prompt, has_video=True).split(VIDEO_PAD, maxsplit=1)
         token_ids = self._encode(before)
@@ -80,7 +80,7 @@ class EngineInputs:
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def _segment_ids(self, segment: VideoSegment) -> list[int]:
-        """Of each pair of frames its time, and a place for each token that its pixels make."""
+        """Encode the time of each pair of frames, followed by one placeholder per visual token of the pair."""
         _, rows, columns = segment.grid
         pixels = [self._vision_start, *[self._video_pad] * (rows * columns // SPATIAL_MERGE**2), self._vision_end]
         return [token_id for seconds in segment.pair_seconds for token_id in (*self._time_ids(seconds), *pixels)]
@@ -94,23 +94,23 @@ class EngineInputs:
 
 def _check(segment: VideoSegment) -> None:
     pairs, rows, columns = segment.grid
-    is_sound = (
+    is_valid = (
         min(segment.grid) > 0
         and rows % SPATIAL_MERGE == columns % SPATIAL_MERGE == 0
         and segment.patches.dtype == np.uint8
         and segment.patches.shape == (pairs * rows * columns, PATCH_VALUES)
         and len(segment.pair_seconds) == pairs
     )
-    if not is_sound:
+    if not is_valid:
         raise EngineFailed(
-            f"The engine was given {segment.patches.shape} {segment.patches.dtype} patches and "
-            f"{len(segment.pair_seconds)} times for a grid of {segment.grid}; that is Longtake's own mistake."
+            f"The engine received {segment.patches.shape} {segment.patches.dtype} patches and "
+            f"{len(segment.pair_seconds)} times for a grid of {segment.grid}; this is a bug in Longtake."
         )
 
 
 def _kwargs(segment: VideoSegment) -> MultiModalKwargsItem:
     patches = torch.from_numpy(segment.patches)
-    times: Any = list(segment.pair_seconds)  # as Qwen3-VL's own processor has them, whatever vLLM's annotation says
+    times: Any = list(segment.pair_seconds)  # a list, as from Qwen3-VL's own processor, despite vLLM's annotation
     on_cpu = MultiModalBatchedField(keep_on_cpu=True)
     return MultiModalKwargsItem(
         {

@@ -1,4 +1,4 @@
-"""Every error as `{"error": {"type", "message", "param"}}` with an HTTP status."""
+"""Render errors as `{"error": {"type", "message", "param"}}` with an HTTP status."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,14 +43,14 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.LongtakeError: 500,
 }
 RETRY_AFTER_SECONDS = 5
-"""About as long as one or two chunks take."""
+"""The time that one or two chunks usually take."""
 INTERNAL_MESSAGE = "The server failed; its log has the reason under this response's X-Request-ID."
 
 
 class ErrorDetail(BaseModel):
     type: str
     message: str
-    """What the request said, what is allowed, and what to do."""
+    """What the request contained, what is allowed, and what to do."""
     param: str | None
 
 
@@ -67,7 +67,7 @@ def error_body(error: Exception) -> dict[str, Any]:
 
 
 def error_response(error: errors.LongtakeError, body: Mapping[str, Any] | None = None) -> JSONResponse:
-    """Return the response for one of our errors: its status, its headers and its body, unless `body` replaces that."""
+    """Return the response for one of our errors: its status, its headers, and `body` or by default its own body."""
     own = own_error(error)
     assert isinstance(own, errors.LongtakeError)
     return temporary(JSONResponse(body or error_body(own), STATUS[type(own)]))
@@ -81,12 +81,12 @@ def temporary(response: JSONResponse) -> JSONResponse:
 
 
 def plain_error(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
-    """Return the body for an error that is no exception of ours."""
+    """Return the body for an error that is not one of our exceptions."""
     return {"error": {"type": kind, "message": message, "param": param}}
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Let `app` answer every error in this shape."""
+    """Make `app` render every error in this format."""
 
     @app.exception_handler(errors.LongtakeError)
     async def ours(request: Request, error: errors.LongtakeError) -> JSONResponse:

@@ -29,12 +29,12 @@ class EventName(StrEnum):
     ANSWER = "answer"
     ERROR = "error"
     CANCELLED = "cancelled"
-    """Of stored analyses alone."""
+    """Sent for stored analyses only."""
 
 
 @dataclass(eq=False)
 class EventBodies:
-    """Renders the events of one analysis, which must come in order."""
+    """Renders the events of one analysis. They must be passed in order."""
 
     job: AnalysisJob
     model: ModelChoice

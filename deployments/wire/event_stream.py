@@ -12,13 +12,13 @@ _LINE_END = "\n"
 
 
 def event(data: Any, name: str | None = None, *, number: int | None = None) -> bytes:
-    """Encode one event. With its number a client can ask for the events after it."""
+    """Encode one event. Clients resume a stream after the `number` of the last event that they received."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
     return ServerSentEvent(text, event=name, id=None if number is None else str(number), sep=_LINE_END).encode()
 
 
 def event_stream(events: AsyncIterator[bytes]) -> EventSourceResponse:
-    """Respond with events that are encoded already, so that many listeners can share their bytes."""
+    """Respond with encoded events, so that many listeners can share their bytes."""
     return EventSourceResponse(
         events,
         headers={"Cache-Control": "no-cache"},

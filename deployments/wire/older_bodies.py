@@ -1,6 +1,6 @@
-"""Complete the results that were stored before times had places in them.
+"""Complete results that were stored before citations had places.
 
-The inputs are all in the stored body, so that downloads, links and subtitles of old analyses are those of new ones.
+All inputs are in the stored body, so downloads, links and subtitles of old analyses equal those of new ones.
 """
 
 import json
@@ -61,7 +61,7 @@ def _by_chunks(chunks: list[dict[str, Any]]) -> Iterator[TimedResultBody]:
 
 
 def _placed(answer: str, citations: list[dict[str, Any]]) -> list[Citation]:
-    """Return the citations that the answer's times are, in its order: their texts alone may stand elsewhere, too."""
+    """Match citations to the recognised times of the answer, in order. A plain text search could find other places."""
     times = iter(times_in(answer))
     placed = []
     for citation in citations:

@@ -13,7 +13,7 @@ from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceTooLarge
 
 FIELDS_BYTES = 1024**2
-"""Limit for everything in a body but the video."""
+"""Limit for everything in a body except the video."""
 MAX_FORM_FIELDS = 64
 
 
@@ -42,13 +42,13 @@ async def read_form(request: Request, settings: SourceSettings) -> AsyncIterator
     """Yield a multipart body; large files are spooled to disk. Raises InvalidRequest or SourceTooLarge."""
     limit = settings.max_video_bytes + FIELDS_BYTES
     check_content_length(request, limit)
-    limited = Request(request.scope, _limited(request.receive, limit))  # Content-Length may be missing, or a lie
+    limited = Request(request.scope, _limited(request.receive, limit))  # Content-Length may be missing or wrong
     async with limited.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=FIELDS_BYTES) as form:
         yield form
 
 
 def from_form(value: Any) -> Any:
-    """Return the value of a form field that may be JSON. A BeforeValidator for pydantic: all form fields are texts."""
+    """Parse a form field that may hold JSON. A BeforeValidator for pydantic: all form fields arrive as texts."""
     if not isinstance(value, str):
         return value
     try:
@@ -58,7 +58,7 @@ def from_form(value: Any) -> Any:
 
 
 def form_fields(form: FormData) -> dict[str, str]:
-    """Return the fields of a form that are no files."""
+    """Return the fields of a form that are not files."""
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 

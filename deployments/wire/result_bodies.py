@@ -5,7 +5,7 @@ from deployments.wire.plan_bodies import VideoInfoBody
 from deployments.wire.schema import Schema
 from deployments.wire.time_bodies import CitationBody, FoundTimeBody, TimedResultBody
 from pipeline.analysis import AnalysisDone
-from pipeline.answers.coverage import frames_looked_at
+from pipeline.answers.coverage import decoded_frames
 from pipeline.types import (
     ChunkAnswer,
     ChunkPlan,
@@ -24,7 +24,7 @@ class FailureBody(Schema):
 
 
 class VideoMetadataBody(Schema):
-    """What Qwen's fetch_video gives with return_video_metadata, under its names, and the frames' times."""
+    """The result of Qwen's fetch_video with return_video_metadata, under its names, and the frames' times."""
 
     fps: float
     """Average frame rate of the video."""
@@ -38,7 +38,7 @@ class VideoMetadataBody(Schema):
 
     @classmethod
     def of(cls, plan: ChunkPlan, chunk_index: int, decode: DecodeReport) -> "VideoMetadataBody":
-        indices, seconds = frames_looked_at(plan.chunks[chunk_index], decode)
+        indices, seconds = decoded_frames(plan.chunks[chunk_index], decode)
         return cls(
             fps=round(plan.video.fps, 6),
             frames_indices=indices.tolist(),
@@ -58,7 +58,7 @@ class ChunkResultBody(Schema):
     times: list[FoundTimeBody]
     """Every time in response, in its order."""
     processing_time: float
-    """Seconds from the chunk's turn to its answer, retries included."""
+    """Seconds from the start of the chunk's processing to its answer, retries included."""
     decode_seconds: float
     inference_seconds: float
     queue_seconds: float
@@ -72,7 +72,7 @@ class ChunkResultBody(Schema):
     decode_reused: bool
     """Whether the frames came from the cache of an earlier question."""
     answer_reused: bool
-    """Whether the answer comes from another stored analysis that asked the same about this chunk."""
+    """Whether the answer was reused from another stored analysis with the same question about this chunk."""
     attempts: int
     prompt_tokens: int
     cached_tokens: int

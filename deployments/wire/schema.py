@@ -1,4 +1,4 @@
-"""Base of the bodies that responses have."""
+"""Base class of response bodies."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -70,7 +70,7 @@ class AnalysisObjectBody(AnalysisSummaryBody):
     chunk_results: list[ChunkResultBody]
     """The results so far, in order of time."""
     result: AnalysisBody | None
-    """What a waiting request would have received; `None` until it is completed."""
+    """The response that a request without `wait=false` receives; `None` until the analysis is completed."""
 
 
 class AnalysisListBody(Schema):

@@ -1,4 +1,4 @@
-"""Events of stored analyses: what the store keeps of them, and what clients receive."""
+"""Convert events of stored analyses to rows of the store, and rows to JSON for clients."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ EVENT_NAMES: Mapping[EventKind, EventName] = {
 
 
 def new_event(event: PlanReady | ChunkDone | Progress | AnswerDelta, bodies: EventBodies) -> NewEvent:
-    """Return what the store keeps of an event before the last one."""
+    """Return the row for an event other than the last one."""
     match event:
         case PlanReady():
             return NewEvent(EventKind.PLAN, _body(event, bodies))
@@ -41,7 +41,7 @@ def result_body(event: AnalysisDone, bodies: EventBodies) -> str:
 
 
 def failure_of(error: Exception) -> AnalysisFailure:
-    """Return what the store keeps of the error that ended an analysis; unexpected errors lose their message."""
+    """Return the row for the error that ended an analysis. Messages of unexpected errors are not stored."""
     detail = ErrorBody.model_validate(error_body(error)).error
     return AnalysisFailure(detail.type, detail.message, detail.param)
 

@@ -35,9 +35,9 @@ class CitationBody(Schema):
     """The time is `[start, stop)` of aggregated_response, counted in Unicode code points."""
     stop: int
     supported: bool
-    """Whether a chunk's answer gives that time, to within one sampling step; or gives none and covers it."""
+    """Whether a chunk's answer gives this time, within one sampling step, or gives none while the chunk covers it."""
     chunk_index: int | None
-    """That chunk."""
+    """The chunk whose answer supports it."""
 
     @classmethod
     def of(cls, citation: Citation) -> "CitationBody":
@@ -62,7 +62,7 @@ class TimedResultBody(Schema):
     supported: bool
     """Whether a chunk's answer supports start_time."""
     chunk_index: int | None
-    """That chunk."""
+    """The chunk whose answer supports it."""
     start: int | None
     """The piece is `[start, stop)` of aggregated_response, counted in Unicode code points; `null` for a chunk's
     answer."""

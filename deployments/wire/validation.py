@@ -1,4 +1,4 @@
-"""Validating a request's fields, with one InvalidRequest for everything that is wrong."""
+"""Validate a request's fields, and report everything that is wrong in one InvalidRequest."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -19,8 +19,8 @@ def validated(
 ) -> ModelT:
     """Return `fields` as a `model`.
 
-    `allowed` lists the fields for a client that sent an unknown one; by default those of `model`. `tags` are the values
-    that discriminate the members of a union; they are no part of a field's path as clients know it.
+    `allowed` lists the fields that the message about an unknown field names; by default those of `model`. `tags` are
+    the values that discriminate the members of a union; they are not part of a field's path in the request.
 
     Raises InvalidRequest, which names the first field at fault and describes all of them.
     """
@@ -31,7 +31,7 @@ def validated(
 
 
 def refuse_unsupported(fields: Mapping[str, Any], reasons: Mapping[str, str]) -> None:
-    """Raise InvalidRequest if a field is given that would change the answer elsewhere, but cannot here."""
+    """Raise InvalidRequest if the request contains a field that another API supports and this one does not."""
     for name, reason in reasons.items():
         if fields.get(name):
             raise InvalidRequest(f"{name} is not supported: {reason}; leave it out.", param=name)
@@ -46,7 +46,7 @@ def _invalid_request(error: ValidationError, allowed: Sequence[str], tags: froze
 
 
 def _without_tags(path: tuple[str | int, ...], tags: frozenset[str]) -> tuple[str | int, ...]:
-    """A tag follows the index of the list member that it belongs to."""
+    """Remove tags from a path. A tag follows the index of the list member that it belongs to."""
     return tuple(
         part
         for before, part in zip((None, *path), path, strict=False)

@@ -2,13 +2,13 @@
 
 A time is supported if
 
-- a chunk answer gives a time within one sampling step of it (the time between two pairs of frames), and the chunk was
-  shown that time: a model is no witness of what it was not shown; or
+- a chunk answer gives a time within one sampling step of it (the time between two pairs of frames), and the chunk
+  contains that time: a model cannot report about frames that it did not see; or
 - a chunk answer gives no time at all, and its chunk covers this one.
 
-If either time is written in whole seconds, one more second may lie between them: the model may have rounded or cut it
-off. Only times are checked, not whether the chunk reports the same event. The answer stays as the model wrote it;
-citations and a notice name what nothing supports.
+If either time is written in whole seconds, the tolerance grows by one second, because the model may have rounded or
+truncated it. Only times are checked, not whether the chunk reports the same event. The answer stays as the model wrote
+it; citations and a notice list the unsupported times.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from pipeline.types import ChunkAnswer, Citation
 
 WHOLE_SECOND = 1.0
 _TENTH = 0.1
-"""The model is shown times, and writes them, to a tenth of a second."""
+"""Precision of the times in prompts and answers: a tenth of a second."""
 _ROUNDING = 1e-6
-MOST_NAMED = 10
-"""Unsupported times that a notice names; the citations have all of them."""
+MAX_LISTED = 10
+"""Limit on the unsupported times in a notice; the citations list all of them."""
 
 
-def cited(answer: str | None, chunk_answers: Sequence[ChunkAnswer], *, step_seconds: float) -> tuple[Citation, ...]:
+def check_citations(
+    answer: str | None, chunk_answers: Sequence[ChunkAnswer], *, step_seconds: float
+) -> tuple[Citation, ...]:
     """Check every time in `answer`, in order. `step_seconds` is the time between two pairs of frames."""
     if answer is None:
         return ()
@@ -40,13 +42,13 @@ def unsupported_notice(citations: Sequence[Citation]) -> str | None:
     texts = list(dict.fromkeys(citation.text for citation in citations if not citation.is_supported))
     if not texts:
         return None
-    named = ", ".join(texts[:MOST_NAMED]) + (f" and {len(texts) - MOST_NAMED} more" if texts[MOST_NAMED:] else "")
+    named = ", ".join(texts[:MAX_LISTED]) + (f" and {len(texts) - MAX_LISTED} more" if texts[MAX_LISTED:] else "")
     return f"No chunk's answer supports {'this time' if len(texts) == 1 else 'these times'} of the answer: {named}."
 
 
 @dataclass(frozen=True)
 class _Witness:
-    """A chunk's answer, and the times in it that the chunk was shown."""
+    """A chunk's answer, and the times in it that lie within the chunk."""
 
     chunk: ChunkAnswer
     times: tuple[FoundTime, ...]
@@ -61,7 +63,7 @@ class _Witness:
     def distance(self, time: FoundTime, step_seconds: float) -> float | None:
         """Seconds from `time` to the nearest time that supports it; `None` if none does."""
         if not self.gives_times:
-            # Farther than any time that a chunk gives.
+            # Farther than any distance to a time that a chunk gives, so that such a chunk is preferred.
             return step_seconds + 2 * WHOLE_SECOND if _saw(self.chunk, time) else None
         near = (
             abs(own.seconds - time.seconds)

@@ -1,4 +1,4 @@
-"""What was really looked at."""
+"""Measure which parts of the requested range the answered chunks cover, and explain deviations from the plan."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Coverage, DecodeReport
 
 Interval = tuple[float, float]
 CUT_OFF = "length"
-"""The finish_reason of a text that would have gone on."""
+"""The finish_reason of a text that `max_tokens` cut off."""
 
 
 def measure_coverage(plan: ChunkPlan, answers: Sequence[ChunkAnswer]) -> Coverage:
-    """Coverage of the asked range by the chunks that were answered."""
+    """Coverage of the requested range by the chunks that were answered."""
     answered = [answer for answer in answers if answer.text]
     frames = sum(answer.text.decode.num_frames for answer in answered if answer.text)
     seconds = sum(answer.stop_seconds - answer.start_seconds for answer in answered)
@@ -35,7 +35,7 @@ def measure_coverage(plan: ChunkPlan, answers: Sequence[ChunkAnswer]) -> Coverag
 
 
 def planned_coverage(plan: ChunkPlan) -> Coverage:
-    """Coverage of the asked range where every chunk of the plan is answered."""
+    """Coverage of the requested range if every chunk of the plan is answered."""
     frames = sum(chunk.num_frames for chunk in plan.chunks)
     seconds = sum(chunk.stop_seconds - chunk.start_seconds for chunk in plan.chunks)
     spans = ((chunk.start_seconds, chunk.stop_seconds) for chunk in plan.chunks)
@@ -50,16 +50,16 @@ def planned_coverage(plan: ChunkPlan) -> Coverage:
 
 
 def cut_off_notice(finish_reason: str, *, num_chunks: int, max_tokens: int) -> str | None:
-    """That a merged answer was as long as it may be; of one chunk's its coverage says so."""
+    """Notice for a merged answer that `max_tokens` cut off. The coverage already contains that of a single chunk."""
     if num_chunks == 1 or finish_reason != CUT_OFF:
         return None
     return f"The answer was cut off after max_tokens ({max_tokens}); raise it for the rest."
 
 
-def frames_looked_at(chunk: Chunk, report: DecodeReport) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(T,) indices and (T,) times in seconds of the planned frames that came, the times as the model was told them."""
-    came = ~np.isin(chunk.pts_seconds, report.missing_pts_seconds)
-    return chunk.frame_indices[came], np.maximum(chunk.pts_seconds[came], chunk.start_seconds)
+def decoded_frames(chunk: Chunk, report: DecodeReport) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(T,) indices and (T,) times in seconds of the planned frames that were decoded. Times are those in the prompt."""
+    is_decoded = ~np.isin(chunk.pts_seconds, report.missing_pts_seconds)
+    return chunk.frame_indices[is_decoded], np.maximum(chunk.pts_seconds[is_decoded], chunk.start_seconds)
 
 
 def uncovered(whole: Interval, covered: Iterable[Interval]) -> list[Interval]:
@@ -76,7 +76,7 @@ def uncovered(whole: Interval, covered: Iterable[Interval]) -> list[Interval]:
 
 
 def _degradations(answered: Sequence[ChunkAnswer]) -> Iterable[str]:
-    """What went less well than planned, each thing once with all its chunks: a film may have hundreds."""
+    """Deviations from the plan, each listed once with all its chunks: a film may have hundreds."""
     chunks_by_text: dict[str, list[int]] = {}
     for answer in answered:
         for text in _degradations_of(answer):
@@ -91,22 +91,22 @@ def _degradations_of(answer: ChunkAnswer) -> Iterable[str]:
     if missing := decode.missing_pts_seconds:
         yield (
             f"{len(missing)} of its frames, from {missing[0]:.1f} s to {missing[-1]:.1f} s, could not be decoded and "
-            "were not looked at."
+            "were skipped."
         )
     if decode.is_damaged:
-        yield "the video is damaged there, and its frames may show what never was."
+        yield "the video is damaged there, and its frames may show something that never existed."
     if decode.untreated:
-        yield f"frames were {_left_undone(decode.untreated)}: no backend of this server's decoding.backend_order can."
+        yield f"frames were {_describe_untreated(decode.untreated)}: no backend in decoding.backend_order supports it."
     if decode.fallback_reason:
         yield f"decoded by {decode.backend}: {decode.fallback_reason}."
     if answer.text.generation.finish_reason == CUT_OFF:
         yield "the answer was cut off at max_tokens."
 
 
-def _left_undone(treatment: PictureTreatment) -> str:
-    left = ["not tone-mapped to SDR"] if treatment.tone_mapped_from else []
-    left += ["not deinterlaced"] if treatment.is_deinterlaced else []
-    return " and ".join(left)
+def _describe_untreated(treatment: PictureTreatment) -> str:
+    missing = ["not tone-mapped to SDR"] if treatment.tone_mapped_from else []
+    missing += ["not deinterlaced"] if treatment.is_deinterlaced else []
+    return " and ".join(missing)
 
 
 def _enumerated(chunks: Sequence[int]) -> str:

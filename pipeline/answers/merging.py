@@ -1,4 +1,4 @@
-"""One answer out of many: which notes are merged together so that each merge fits the engine's context."""
+"""Group notes so that each merge fits the engine's context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CUT_MARK = " [cut]"
 
 @dataclass(frozen=True)
 class MergeTask:
-    """What is to be merged, and into what."""
+    """Notes to merge into an answer to one question."""
 
     question: Prompt
     instruction: str
@@ -27,13 +27,13 @@ class MergeTask:
         return merge_prompt(self.question, self.instruction, self.notes)
 
     def merged(self, text: str) -> Note:
-        """The note that stands for all of this task's notes."""
+        """The note that replaces all notes of this task on the next level."""
         return Note(self.notes[0].start_seconds, self.notes[-1].stop_seconds, text)
 
 
 @dataclass(frozen=True)
 class Merged:
-    """The end of a merge: the last level's generation, and what all levels cost."""
+    """The result of a merge: the last level's generation, and the token usage of all levels."""
 
     generation: Generation
     usage: TokenUsage
@@ -41,19 +41,21 @@ class Merged:
 
 
 def merge_groups(task: MergeTask, *, max_prompt_tokens: int) -> list[MergeTask]:
-    """Splits `task` into merges of consecutive notes, each with a prompt of at most `max_prompt_tokens`.
+    """Split `task` into merges of consecutive notes, each with a prompt of at most `max_prompt_tokens`.
 
-    A single group gives the answer; the results of several are the notes of the next level. Every group but the last
-    holds at least two notes, so that levels shrink; notes too long for that are cut, visibly. Raises InvalidRequest
-    when the question alone leaves no room.
+    A single group yields the answer; the results of several groups are the notes of the next level. Every group but the
+    last holds at least two notes, so each level is smaller than the one before. Notes that are too long for that are
+    cut and marked.
+
+    Raises InvalidRequest if the question alone leaves no room.
     """
     room = max_prompt_tokens - _tokens(task, ())
     framing = max(_framing_tokens(task, note) for note in task.notes)
     most_bytes = room // 2 - framing
     if most_bytes < len(CUT_MARK):
         raise InvalidRequest(
-            f"The prompts leave no room for the notes to be merged: {max_prompt_tokens} tokens of the context are "
-            "left beside max_tokens. Shorten prompt or aggregation_prompt, or lower max_tokens.",
+            f"The prompts leave no room for the notes to merge: {max_prompt_tokens} tokens of the context are left "
+            "besides max_tokens. Shorten prompt or aggregation_prompt, or lower max_tokens.",
             param="aggregation_prompt",
         )
     groups: list[tuple[Note, ...]] = [()]
@@ -70,13 +72,13 @@ def _tokens(task: MergeTask, notes: Sequence[Note]) -> int:
 
 
 def _framing_tokens(task: MergeTask, note: Note) -> int:
-    """What a note costs beside its text, and beside the one before it."""
+    """Tokens that a further note adds besides those of its text."""
     empty = replace(note, text="")
     return _tokens(task, (empty, empty)) - _tokens(task, (empty,))
 
 
 def _cut(text: str, most_bytes: int) -> str:
-    composed = unicodedata.normalize("NFC", text)  # as text_token_bound counts it
+    composed = unicodedata.normalize("NFC", text)  # text_token_bound counts composed text
     encoded = composed.encode()
     if len(encoded) <= most_bytes:
         return composed

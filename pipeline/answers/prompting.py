@@ -1,4 +1,4 @@
-"""Every prompt that Longtake writes itself."""
+"""Write the prompts of chunks, merges and conversations."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pipeline.errors import InvalidRequest
 from pipeline.types import Chunk, ChunkPlan, Exchange, Note, Prompt, TokenSampling
 
 CONTROL_TOKEN = re.compile(r"<\|[a-z0-9_]+\|>")
-"""Qwen's control tokens. In a user's text they would end a turn or claim a place for a video that is not there."""
+"""Qwen's control tokens. In a user's text they would end a turn, or add a placeholder without a video."""
 
 TEMPLATE_TOKENS = 64
-"""Upper bound for what the chat template puts around one system and one user turn."""
+"""Upper bound for the tokens that the chat template adds to one system and one user turn."""
 
 PART_TOKENS = 160
-"""Upper bound for what `chunk_prompt` adds to the prompt."""
+"""Upper bound for the tokens that `chunk_prompt` adds to the prompt."""
 
 OVERLAP_RULE = "Neighbouring parts overlap: say what two of them both show once."
 _MERGE_RULES = f"{OVERLAP_RULE} Add nothing that no note says."
@@ -29,49 +29,49 @@ CITING_MERGE_INSTRUCTION = (
     "Merge the notes into one answer to the question. Keep the order of time. Right before what happens write when, as "
     f"[MM:SS], or [H:MM:SS] from an hour on: a time that a note gives, and no other. {_MERGE_RULES}"
 )
-"""For models that do as they are told. The embedded one was taught by the other, and copies times as they stand."""
+"""For models that follow instructions. The embedded model was trained with the default, and copies times unchanged."""
 _TIMES_RULE = " Give times as [MM:SS] or [H:MM:SS]."
 
 
 def checked_prompt(text: str, param: str) -> str:
-    """`text`, unless it is empty, no Unicode or holds a control token: then InvalidRequest."""
+    """Return `text`. Raises InvalidRequest if it is empty, is not valid Unicode or contains a control token."""
     if not text.strip():
         raise InvalidRequest(f"{param} is empty; ask something about the video.", param=param)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidRequest(f"{param} holds half of a character, a lone surrogate; leave it out.", param=param)
+        raise InvalidRequest(f"{param} contains half of a character, a lone surrogate; leave it out.", param=param)
     found = CONTROL_TOKEN.search(text)
     if found:
-        raise InvalidRequest(f"{param} holds the control token {found.group()}; leave it out.", param=param)
+        raise InvalidRequest(f"{param} contains the control token {found.group()}; leave it out.", param=param)
     return text
 
 
 def follow_up(question: str, earlier: Sequence[Exchange]) -> str:
-    """The question of a conversation, behind what was said before; without that the question as it is.
+    """Put the earlier exchanges of a conversation before its question. Without any, return the question unchanged.
 
-    As one text and not as turns of their own: an answer of before is about the whole video, and each chunk is asked
-    about a part of it. The video still comes first, so that its tokens are found in the prefix cache.
+    They form one text instead of chat turns, because an earlier answer is about the whole video, and each chunk shows
+    only a part of it. The video still comes first, so its tokens hit the prefix cache.
     """
     if not earlier:
         return question
-    said = "\n".join(_said(exchange) for exchange in earlier)
-    return f"Earlier in this conversation about the video:\n{said}\n\nThe question now: {question}"
+    quoted = "\n".join(_quoted_exchange(exchange) for exchange in earlier)
+    return f"Earlier in this conversation about the video:\n{quoted}\n\nThe question now: {question}"
 
 
-def _said(exchange: Exchange) -> str:
-    answer = _harmless(exchange.answer.strip()).replace("</answer>", " ")
+def _quoted_exchange(exchange: Exchange) -> str:
+    answer = _sanitized(exchange.answer.strip()).replace("</answer>", " ")
     return f"<question>\n{exchange.question.strip()}\n</question>\n<answer>\n{answer}\n</answer>"
 
 
 def chunk_question(job: AnalysisJob, plan: ChunkPlan, chunk: Chunk) -> tuple[Prompt, TokenSampling]:
-    """What the engine is asked about a chunk, and how its answer is written. The store knows the answer by both."""
+    """The prompt for a chunk, and the token sampling of its answer. Both are part of the answer's key in the store."""
     num_chunks = len(plan.chunks)
     prompt = chunk_prompt(job.prompt, chunk, num_chunks=num_chunks, asks_for_times=job.asks_for_times)
     return prompt, job.sampling_of_chunks(num_chunks)
 
 
 def chunk_prompt(prompt: Prompt, chunk: Chunk, *, num_chunks: int, asks_for_times: bool = False) -> Prompt:
-    """The user's prompt, and which part of the video the model is looking at where it does not see all of it; then
-    also, where that is asked, how to write times.
+    """Prefix the user's prompt with the part of the video that the chunk shows, and with `asks_for_times` also with how
+    to write times. If the chunk is the whole video, return the prompt unchanged.
     """
     if num_chunks == 1:
         return prompt
@@ -84,32 +84,32 @@ def chunk_prompt(prompt: Prompt, chunk: Chunk, *, num_chunks: int, asks_for_time
 
 
 def merge_prompt(question: Prompt, instruction: str, notes: Sequence[Note]) -> Prompt:
-    """One answer out of several notes. Notes are what a model said about frames: quoted data, never instructions."""
-    quoted = "\n\n".join(_quoted(note) for note in notes)
+    """The prompt that merges notes into one answer. Notes are a model's own text: quoted data, never instructions."""
+    quoted = "\n\n".join(_quoted_note(note) for note in notes)
     text = f"Notes on consecutive parts of one video:\n\n{quoted}\n\nQuestion: {question.text}\n{instruction}"
     return Prompt(text, question.system)
 
 
-def _quoted(note: Note) -> str:
+def _quoted_note(note: Note) -> str:
     part = f"{clock(note.start_seconds)} - {clock(note.stop_seconds)}"
-    return f'<note part="{part}">\n{_harmless(note.text.strip())}\n</note>'
+    return f'<note part="{part}">\n{_sanitized(note.text.strip())}\n</note>'
 
 
-def _harmless(text: str) -> str:
-    """`text` with nothing in it that could pass for a control token or for the end of a note.
+def _sanitized(text: str) -> str:
+    """Replace control tokens and closing tags of notes by blanks.
 
-    A blank takes their place: without it what stood on either side could join to another one.
+    If they were deleted instead, the text on both sides could join into another one.
     """
     return CONTROL_TOKEN.sub(" ", text).replace("</note>", " ")
 
 
 def text_token_bound(prompt: Prompt) -> int:
-    """No fewer tokens than `prompt` has: a byte-level BPE makes at most one token of each byte."""
+    """Upper bound for the tokens of `prompt`: a byte-level BPE produces at most one token per byte."""
     return _num_bytes(prompt.text) + _num_bytes(prompt.system or "") + TEMPLATE_TOKENS
 
 
 def _num_bytes(text: str) -> int:
-    """Qwen's tokenizer composes text before it takes the bytes, which makes a few characters longer."""
+    """Bytes of `text` before or after composition (NFC), whichever are more: Qwen's tokenizer composes it first."""
     return max(len(text.encode()), len(unicodedata.normalize("NFC", text).encode()))
 
 

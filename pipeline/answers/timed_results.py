@@ -47,10 +47,10 @@ def timed_results(
 
 
 def _by_chunks(chunk_answers: Sequence[ChunkAnswer]) -> tuple[TimedResult, ...]:
-    said = [(chunk, " ".join(chunk.text.generation.text.split())) for chunk in chunk_answers if chunk.text]
+    texts = [(chunk, " ".join(chunk.text.generation.text.split())) for chunk in chunk_answers if chunk.text]
     return tuple(
         TimedResult(chunk.start_seconds, chunk.stop_seconds, text, chunk.chunk_index, place=None)
-        for chunk, text in said
+        for chunk, text in texts
         if text
     )
 

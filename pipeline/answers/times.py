@@ -1,4 +1,4 @@
-"""Recognise the times that a text gives. No other module does: every rule of how times are written is here."""
+"""Recognise the times that a text gives. This module holds every rule of how times are written."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class LocalFiles:
 def stat_regular_file(path: Path, *, name: str, max_bytes: int) -> os.stat_result:
     """The status of a readable, regular file. Opens nothing: opening a FIFO would block.
 
-    Raises SourceNotFound, SourceForbidden, SourceTooLarge, UnreadableVideo. `name` stands for it in messages.
+    Raises SourceNotFound, SourceForbidden, SourceTooLarge, UnreadableVideo. `name` identifies it in messages.
     """
     try:
         found = path.stat(follow_symlinks=False)

@@ -59,7 +59,7 @@ class ChunkAnswer:
 
 @dataclass(frozen=True)
 class Note:
-    """What was said about a part of the video, on its way to be merged."""
+    """Text about a part of the video, to be merged with others."""
 
     start_seconds: float
     stop_seconds: float
@@ -104,13 +104,13 @@ class TimedResult:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was really looked at."""
+    """The parts of the requested range that were analysed, and deviations from the request."""
 
     requested_fps: float
     effective_fps: float
-    """Frames looked at per second of the chunks that were answered; 0 when none was."""
+    """Frames used per second of the chunks that were answered; 0 if none was."""
     frames_used: int
     uncovered: tuple[tuple[float, float], ...]
-    """Parts of the asked range that no answered chunk covers."""
+    """Parts of the requested range that no answered chunk covers."""
     failed_chunks: tuple[int, ...]
     notices: tuple[str, ...] = field(default=())

@@ -15,8 +15,8 @@ from pipeline.errors import InvalidRequest
 
 @dataclass(frozen=True)
 class HttpUrl:
-    """An http or https URL without user name, password or fragment. `parse` makes it; nothing parses it again, so no
-    second parser can read it differently.
+    """An http or https URL without user name, password or fragment. `parse` creates it. Nothing parses it again, so no
+    second parser can interpret it differently.
     """
 
     scheme: str

@@ -12,7 +12,7 @@ from pipeline.types.videos import NO_TREATMENT, PictureTreatment, VideoInfo
 
 @dataclass(frozen=True)
 class PacketRun:
-    """Consecutive packets of a video that a decoder is fed. Ticks are those of the stream's clock."""
+    """Consecutive packets of a video, to be decoded together. Ticks are those of the stream's clock."""
 
     seek_ticks: int
     """Where to seek: the demuxer lands at or before the first packet, which is a key frame."""

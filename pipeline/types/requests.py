@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """Which frames to sample, and at what size. `fps` and `nframes` exclude each other; neither takes every frame."""
+    """Which frames to sample, and at what size. `fps` and `nframes` exclude each other; with neither, all are used."""
 
     fps: float | None
     nframes: int | None
@@ -100,7 +100,7 @@ class TokenSampling:
     """Stop sequences; the text ends before the first of them."""
     json_format: JsonFormat | None = None
     num_logprobs: int | None = None
-    """Alternatives to return for each token, beside its own log probability; None returns neither."""
+    """Alternatives to return for each token, besides its own log probability; None returns neither."""
     adapter: str | None = None
     """The LoRA adapter to use; None uses the base model."""
 

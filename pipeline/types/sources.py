@@ -1,4 +1,4 @@
-"""Where a video comes from."""
+"""Sources of videos."""
 
 from __future__ import annotations
 

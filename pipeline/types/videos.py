@@ -42,7 +42,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class PictureTreatment:
-    """How to convert a video's pictures to what the model was trained on: progressive, and SDR."""
+    """How to convert a video's pictures to progressive SDR, which the model was trained on."""
 
     tone_mapped_from: HdrTransfer | None = None
     is_deinterlaced: bool = False

@@ -67,10 +67,10 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 class WithoutMediaData(io.RawIOBase):
-    """An MP4 that reads its pictures as zeros. Its tables hold the place, the time and the size of each picture.
+    """An MP4 file whose pictures read as zeros. Its tables hold the place, the time and the size of each picture.
 
-    So the packets of a remote file are known without a fetch of its pictures. FFmpeg's demuxer returns the same times,
-    sizes and order. For some codecs, though, it derives key frame flags from the pictures, and these are wrong; use
+    So the packets of a remote file can be read without fetching its pictures. FFmpeg's demuxer returns the same times,
+    sizes and order. For some codecs it derives key frame flags from the pictures, which makes them wrong here; use
     those of `VideoStream.index_entries`.
     """
 
@@ -129,7 +129,7 @@ def _media_data(file: BinaryIO) -> Iterator[tuple[int, int]]:
             size, header_bytes = int.from_bytes(header[8:], "big"), _LARGE_BOX_HEADER_BYTES
         stop = size_bytes if size == 0 else min(place + size, size_bytes)
         if stop < place + header_bytes:
-            return  # no box: FFmpeg will reject it
+            return  # not a box: FFmpeg will reject it
         if kind == b"mdat":
             yield place + header_bytes, stop
         place = stop

@@ -1,7 +1,7 @@
 """Write a list of images into a video file, unchanged, so that it can be treated like any other video.
 
 Nothing is decoded here: only the images' headers are read, and only FFmpeg's muxer runs. The container is MOV, whose
-clock takes any rate; Matroska's ticks every millisecond, and FFmpeg writes no PNG into it.
+clock supports any rate. Matroska's clock ticks every millisecond, and FFmpeg cannot write PNG into it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def image_header(content: bytes) -> ImageHeader:
         return _jpeg_header(content)
     if content.startswith(_PNG_SIGNATURE):
         return _png_header(content)
-    raise ImageRefused("is no JPEG or PNG image, by its first bytes")
+    raise ImageRefused("is not a JPEG or PNG image, judging by its first bytes")
 
 
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})

@@ -35,7 +35,7 @@ MISSING_SHARE_TOLERATED = 0.02
 
 _HDR_TRANSFERS: dict[int, HdrTransfer] = {ColorTrc.SMPTE2084: HdrTransfer.PQ, ColorTrc.ARIB_STD_B67: HdrTransfer.HLG}
 _PROGRESSIVE_ORDERS = (0, 1)
-"""Of FFmpeg's AVFieldOrder: unknown and progressive; the others are interlaced."""
+"""Unknown and progressive in FFmpeg's AVFieldOrder; the others are interlaced."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +135,13 @@ class _VideoPackets:
     ticks: NDArray[np.int64]
     """(N,) when each frame is shown, on the container's own clock."""
     num_packets: int
-    """With those that an edit list hides."""
+    """Number of packets, those that an edit list hides included."""
     stop_ticks: int
     """When the last frame ends."""
     key_places: NDArray[np.int64]
     """(K,) places in `ticks` at which decoding may start."""
     key_seek_ticks: NDArray[np.int64]
-    """(K,) what to seek for each of them."""
+    """(K,) seek targets for each of them."""
     all_are_plain: bool
     """Whether each packet has its times, and none is hidden."""
 
@@ -159,7 +159,7 @@ def _read_packets(
     # MP4 seeks in an index of decoding times; Matroska's cues are presentation times.
     seeks_by_dts = container.format.name.startswith("mov")
     for packet in packets_of(container, stream):
-        # As torchcodec does: AVI knows no presentation times, and an edit list marks what it hides.
+        # As in torchcodec: AVI has no presentation times, and frames that an edit list hides are marked.
         shown_ticks = packet.pts if packet.pts is not None else packet.dts
         if shown_ticks is None:
             all_are_plain &= not packet.size

@@ -21,7 +21,7 @@ class Container(StrEnum):
     """Matroska and WebM."""
     AVI = "avi"
     MPEG_TS = "mpegts"
-    """With packets of 188 bytes, or of 192 as in m2ts."""
+    """Packets of 188 bytes, or of 192 bytes as in m2ts."""
     MPEG_PS = "mpegps"
     FLV = "flv"
     OGG = "ogg"

@@ -1,4 +1,4 @@
-"""Hostile videos on Chunker's own path: refused with the reason within 2 s, and nothing fetched on their behalf."""
+"""Chunker rejects hostile videos within 2 s, with the reason, and fetches nothing on their behalf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arguments of the application: what they refuse, and what they leave to be chosen."""
+"""The application's arguments: invalid values, and defaults."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def test_a_misspelt_argument_is_refused(path: str, args: dict[str, Any], applica
 
 @pytest.mark.parametrize("name", ARGS_WITH_SETTINGS)
 def test_an_engine_argument_by_which_gpus_are_reserved_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"set {name} by {ARGS_WITH_SETTINGS[name]}"):
+    with pytest.raises(ValidationError, match=f"set {ARGS_WITH_SETTINGS[name]} instead of {name}"):
         AppSettings(engine_args={name: 2})

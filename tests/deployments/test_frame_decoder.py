@@ -1,4 +1,4 @@
-"""FrameDecoder itself, without Serve: what it gives, and how it ends what nobody waits for any more."""
+"""FrameDecoder without Serve: its results, and how it stops cancelled work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of the log say which analysis and chunk they belong to."""
+"""Log lines carry the id of their analysis and chunk."""
 
 from __future__ import annotations
 

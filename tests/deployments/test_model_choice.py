@@ -1,4 +1,4 @@
-"""Which model is served, by what the cluster has."""
+"""The choice of the model by the cluster's hardware."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_keys_and_values_are_halved_only_where_the_model_is_known_to_bear_it() -
 
 def test_an_adapter_has_another_name_than_its_model() -> None:
     assert choose(lora_adapters={"sports": "/adapters/sports"}).lora_adapters == {"sports": "/adapters/sports"}
-    with pytest.raises(ValueError, match="names one 'eyes', as the model itself"):
+    with pytest.raises(ValueError, match="contains 'eyes', the model's own name"):
         choose(served_model_name="eyes", lora_adapters={"eyes": "/adapters/eyes"})
 
 

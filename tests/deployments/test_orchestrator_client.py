@@ -1,4 +1,4 @@
-"""The Orchestrator's client over a Serve handle: what it sends, and when it cancels."""
+"""OrchestratorHandle: the calls that it makes over a Serve handle, and when it cancels them."""
 
 from __future__ import annotations
 

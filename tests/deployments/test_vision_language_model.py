@@ -1,4 +1,4 @@
-"""VisionLanguageModel streams what its engine writes, and exits with an engine that died."""
+"""VisionLanguageModel streams the engine's text, and exits if its engine dies."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_an_uploaded_file(openai_client: openai.OpenAI, media: Path) -> None:
     ("changes", "param", "words"),
     [
         ({"model": "gpt-4o"}, "model", "longtake-demo"),
-        ({"messages": [{"role": "user", "content": "Hello"}]}, "messages", "hold no video"),
+        ({"messages": [{"role": "user", "content": "Hello"}]}, "messages", "contain no video"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "response_format"),
         ({"n": 2}, "n", "1"),
         ({"extra_body": {"chunk_size": 3}}, "chunk_size", "chunk_duration"),

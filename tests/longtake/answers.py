@@ -8,7 +8,7 @@ from typing import Any
 from deployments.wire.time_bodies import CitationBody, TimedResultBody
 from longtake import Answer
 from longtake.parsing import parsed
-from pipeline.answers.citations import cited
+from pipeline.answers.citations import check_citations
 from pipeline.answers.timed_results import timed_results
 from tests.deployments.api.fakes import ANSWERED, FAILED, VIDEO
 from tests.deployments.api.result_bodies import ANALYSIS
@@ -21,7 +21,7 @@ def answer_json(text: str | None, unsupported: tuple[str, ...] = (), **fields: A
     chunks = (ANSWERED, FAILED)
     citations = [
         replace(citation, chunk_index=None if citation.text in unsupported else 0)
-        for citation in cited(text, chunks, step_seconds=1.0)
+        for citation in check_citations(text, chunks, step_seconds=1.0)
     ]
     results = timed_results(text, citations, chunks, duration_seconds=VIDEO.duration_seconds)
     times = {

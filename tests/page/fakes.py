@@ -17,7 +17,7 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
-from pipeline.answers.citations import cited
+from pipeline.answers.citations import check_citations
 from pipeline.answers.coverage import measure_coverage, planned_coverage
 from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.answers.timed_results import timed_results
@@ -115,7 +115,7 @@ class FakeOrchestrator:
         self, plan: ChunkPlan, answers: list[ChunkAnswer], said: str, chunk_seconds: float, merge_seconds: float
     ) -> AnalysisDone:
         usages = [answer.text.generation.usage for answer in answers if answer.text]
-        citations = cited(said, answers, step_seconds=TEMPORAL_PATCH / plan.planned_fps)
+        citations = check_citations(said, answers, step_seconds=TEMPORAL_PATCH / plan.planned_fps)
         return AnalysisDone(
             plan=plan,
             chunk_answers=tuple(answers),

@@ -1,4 +1,4 @@
-"""Whose turn it is at the engine."""
+"""Priorities of engine requests."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def order(**jobs: tuple[AnalysisJob, int]) -> list[str]:
     return sorted(jobs, key=lambda name: jobs[name][0].turn(jobs[name][1]).priority)
 
 
-def test_the_chunks_of_one_analysis_go_in_order_of_time() -> None:
+def test_chunks_of_one_analysis_run_in_order_of_time() -> None:
     job = asked(at=NOON)
     assert order(third=(job, 2), first=(job, 0), second=(job, 1)) == ["first", "second", "third"]
 
 
-def test_a_merge_goes_before_what_came_later() -> None:
+def test_a_merge_runs_before_later_analyses() -> None:
     assert asked(at=NOON).turn().priority < asked(at=NOON + 0.01).turn(0).priority
 
 
@@ -32,6 +32,6 @@ def test_a_short_analysis_does_not_wait_for_a_long_one() -> None:
     assert order(late=(asked(at=NOON), 40), short=(asked(at=NOON + 5), 0)) == ["short", "late"]
 
 
-def test_short_analyses_do_not_keep_a_long_one_waiting_for_ever() -> None:
+def test_short_analyses_do_not_starve_a_long_one() -> None:
     later = NOON + 40 * TURN_SECONDS + 0.01
     assert order(short=(asked(at=later), 0), late=(asked(at=NOON), 40)) == ["late", "short"]

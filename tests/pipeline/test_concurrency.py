@@ -1,3 +1,5 @@
+"""Limits on bytes in flight and on concurrent work, also when tasks are cancelled or fail."""
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager

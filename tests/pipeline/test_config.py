@@ -1,4 +1,4 @@
-"""Settings of the stages: a mistake is an error at start."""
+"""Settings of the stages: a mistake is an error at startup."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_store_is_postgresql_or_sqlite(url: str) -> None:
     assert settings.url is not None and settings.url.get_secret_value() == url
     assert "password" not in repr(settings)
     for wrong in ("mysql://host/name", "sqlite:///file", "host/name"):
-        with pytest.raises(ValidationError, match=r"no postgresql:// URL; leave it out for SQLite"):
+        with pytest.raises(ValidationError, match=r"must be a postgresql:// URL; leave it out for SQLite"):
             StoreSettings.model_validate({"url": wrong})
 
 

@@ -1,3 +1,5 @@
+"""Errors survive pickling, and the module's docstring lists all of them."""
+
 import inspect
 import pickle
 

@@ -1,4 +1,4 @@
-"""Blocking methods, awaited."""
+"""Blocking methods as coroutines."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def _base_headers(target: HttpUrl) -> list[tuple[str, str]]:
 
 
 def _resuming_headers(version: RemoteVersion, offset: int) -> list[tuple[str, str]]:
-    # A weak ETag does not promise equal bytes, so If-Range does not take it (RFC 9110, 13.1.5).
+    # A weak ETag does not promise equal bytes, so If-Range does not allow it (RFC 9110, 13.1.5).
     is_strong = version.validator.isascii() and not version.validator.startswith(("W/", "w/"))
     if offset == 0 or not version.validator or not is_strong:
         return []

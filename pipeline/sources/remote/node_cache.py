@@ -52,7 +52,7 @@ class HeldFile:
 
 
 class NodeCache:
-    """Keeps at most `max_bytes` beside the copies in use; evicts the least recently opened copies first.
+    """Keeps at most `max_bytes` in addition to the copies in use; evicts the least recently opened copies first.
 
     Keys are those of `fingerprint_of`; files with other names in the folder stay untouched.
     """

@@ -48,7 +48,7 @@ class RemoteBlocks:
         self._settings = settings
         self._version = _prepared_version(file)
         self.size_bytes = self._version.size_bytes or 0
-        """Of the video."""
+        """Size of the video."""
         self._read_ahead_bytes = FIRST_READ_AHEAD_BYTES
         self._expected_start = -1
 

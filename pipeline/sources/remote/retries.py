@@ -136,7 +136,7 @@ def _reason_to_stop(failure: TransientFailure, count: int, deadline: Deadline, b
             f"{max(0.0, deadline.remaining_seconds):.0f} are left."
         )
     if not budget.take():
-        return ". Its host has failed so often of late that it is not asked again: its retry budget is spent."
+        return ". Its host has failed so often recently that its retry budget is spent."
     return ""
 
 

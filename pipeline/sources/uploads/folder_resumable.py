@@ -1,4 +1,4 @@
-"""Resumable uploads in a folder, beside the finished ones."""
+"""Resumable uploads in the folder of the finished ones."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Appender(Protocol):
 
 
 class ResumableUploads(Protocol):
-    """Stores unfinished uploads beside the finished ones of an UploadStore.
+    """Stores unfinished uploads in the place where an UploadStore keeps the finished ones.
 
     Every method raises ServiceError if the store itself fails. Methods with an `upload_id` raise SourceNotFound for an
     unknown, deleted or expired upload.
@@ -103,14 +103,14 @@ def finished(file: StoredFile, upload_id: str) -> ResumableUpload:
 def check_offset(found_bytes: int, given_bytes: int) -> None:
     if found_bytes != given_bytes:
         raise UploadConflict(
-            f"Upload-Offset is {given_bytes} and {found_bytes} bytes of this upload are kept. Send a HEAD request for "
-            "the offset, and resume from there."
+            f"Upload-Offset is {given_bytes} and {found_bytes} bytes of this upload are stored. Send a HEAD request "
+            "for the offset, and resume from there."
         )
 
 
 def check_length(offset_bytes: int, length_bytes: int) -> None:
     if offset_bytes > length_bytes:
         raise InvalidRequest(
-            f"The piece goes {offset_bytes - length_bytes} bytes beyond the {length_bytes} bytes of Upload-Length. "
+            f"The piece extends {offset_bytes - length_bytes} bytes beyond the {length_bytes} bytes of Upload-Length. "
             "Create another upload with the right length."
         )

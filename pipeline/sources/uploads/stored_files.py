@@ -100,7 +100,7 @@ def page_of(
     if after is not None:
         if after not in file_ids:
             raise InvalidRequest(
-                "after is the id of no file that is kept here; start the list again without it.", param="after"
+                "No stored file has the id given as after; start the list again without it.", param="after"
             )
         file_ids = file_ids[file_ids.index(after) + 1 :]
     found: list[StoredFile] = []

@@ -18,7 +18,7 @@ from pipeline.analysis import (
     PlanReady,
     Progress,
 )
-from pipeline.answers.citations import cited
+from pipeline.answers.citations import check_citations
 from pipeline.answers.coverage import planned_coverage
 from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.answers.timed_results import timed_results
@@ -74,7 +74,7 @@ def done(
     citations: tuple[Citation, ...] | None = None,
 ) -> AnalysisDone:
     """An analysis that ended with that answer; its times are recognised by the server's own code, or given."""
-    found = cited(answer, chunk_answers, step_seconds=1.0)
+    found = check_citations(answer, chunk_answers, step_seconds=1.0)
     return AnalysisDone(
         plan=plan,
         chunk_answers=chunk_answers,

@@ -1,4 +1,4 @@
-"""Requests to `POST /v1/analyses`, and the videos they bring along."""
+"""Requests to `POST /v1/analyses`, and the videos inside them."""
 
 from __future__ import annotations
 

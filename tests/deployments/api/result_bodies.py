@@ -1,4 +1,4 @@
-"""The JSON in which the analysis of `fakes` reaches clients."""
+"""The JSON that clients receive for the analysis of `fakes`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored analyses for tests of the routes: asked for over HTTP, then run by the test itself."""
+"""Stored analyses for tests of the routes: created over HTTP, then run by the test itself."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def test_estimate_field_by_field(client: TestClient, orchestrator: FakeOrchestra
 
 def test_what_was_measured_makes_a_forecast(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     prompt = Prompt("What happens?")
-    orchestrator.rates.learn_chunk(PLAN.video, PLAN.chunks[0], prompt, ANSWERED)
-    orchestrator.rates.learn_merge(2, 0.5)
+    orchestrator.rates.record_chunk(PLAN.video, PLAN.chunks[0], prompt, ANSWERED)
+    orchestrator.rates.record_merge(2, 0.5)
     body = client.post(ROUTE, json=ASKED | {"prompt": prompt.text}).json()
     assert body["expected"].pop("basis")
     assert body["expected"] == {"decode_seconds": 3.0, "inference_seconds": 5.0, "merge_seconds": 0.5}

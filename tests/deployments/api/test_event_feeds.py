@@ -1,4 +1,4 @@
-"""Listeners of stored analyses: they receive every event once, and the store is asked once for all of them."""
+"""Listeners of stored analyses receive every event once; one query serves all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads of stored analyses: what they hold, what their files are called, and which analyses have none."""
+"""Downloads of stored analyses: their content, their file names, and analyses without an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/files`, on the wire, and by the official client against a server for real."""
+"""`/v1/files` at the HTTP level, and through the official client against a real server."""
 
 from __future__ import annotations
 

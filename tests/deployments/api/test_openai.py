@@ -1,4 +1,4 @@
-"""OpenAI's dialect, on the wire. tests/graph runs the official client against the whole graph."""
+"""OpenAI's dialect at the HTTP level. tests/graph runs the official client against the whole graph."""
 
 from __future__ import annotations
 

@@ -83,10 +83,10 @@ def test_the_bytes_of_a_file_in_its_part(client: TestClient, orchestrator: FakeO
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("What happens?", "hold no video and video_path is not given; give one"),
-        ([TEXT_PART], "hold no video and video_path is not given; give one"),
-        ([VIDEO_PART, {"type": "file", "file": {"file_id": "file-1"}}, TEXT_PART], "hold 2 videos; give one"),
-        ([VIDEO_PART, frame_part(), TEXT_PART], "hold 2 videos; give one"),
+        ("What happens?", "contain no video and video_path is not given; give one"),
+        ([TEXT_PART], "contain no video and video_path is not given; give one"),
+        ([VIDEO_PART, {"type": "file", "file": {"file_id": "file-1"}}, TEXT_PART], "contain 2 videos; give one"),
+        ([VIDEO_PART, frame_part(), TEXT_PART], "contain 2 videos; give one"),
     ],
 )
 def test_one_video_is_needed(content: object, words: str, client: TestClient) -> None:
@@ -99,7 +99,7 @@ def test_one_video_is_needed(content: object, words: str, client: TestClient) ->
     ("messages", "param", "words"),
     [
         ([], "messages", "at least 1 item"),
-        ([{"role": "system", "content": "Be brief."}], "messages", "holds no user message; send one"),
+        ([{"role": "system", "content": "Be brief."}], "messages", "contains no user message; send one"),
         ([{"role": "assistant", "content": "Yes?"}, USER], "messages", "begin with the user's"),
         ([USER, {"role": "assistant", "content": "A cat sits."}], "messages", "end with the user's question"),
         ([USER, {"role": "tool", "content": "5", "tool_call_id": "a"}, USER], "messages.1", "'user', 'assistant'"),
@@ -134,7 +134,7 @@ def test_messages_that_are_refused(messages: list[object], param: str, words: st
             "messages.0.content.0.video_url.detail",
             "not a field",
         ),
-        ({"type": "file", "file": {"file_data": "AAAA"}}, "messages", "no data URL"),
+        ({"type": "file", "file": {"file_data": "AAAA"}}, "messages", "not a data URL"),
         ({"type": "file", "file": {"filename": "cat.mp4"}}, "messages", "give one of them"),
         ({"type": "text"}, "messages.0.content.0.text", "missing"),
         ({"type": "input_audio", "input_audio": {}}, "messages.0.content.0", "'video_url'"),

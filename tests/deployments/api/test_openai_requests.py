@@ -1,4 +1,4 @@
-"""Chat completion requests: OpenAI's fields, Longtake's beside them, and those that are refused."""
+"""Chat completion requests: OpenAI's fields, Longtake's own, and unsupported ones."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_an_invalid_value_is_named(field: str, value: object, words: str, client
         ("logit_bias", {"50256": -100}, "stop"),
         ("audio", {"voice": "alloy", "format": "wav"}, "text"),
         ("verbosity", "low", "max_tokens"),
-        ("web_search_options", {"search_context_size": "low"}, "nothing is looked up"),
+        ("web_search_options", {"search_context_size": "low"}, "does not search the web"),
     ],
 )
 def test_what_is_not_honoured_is_refused(field: str, value: object, words: str, client: TestClient) -> None:

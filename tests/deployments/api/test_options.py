@@ -1,4 +1,4 @@
-"""The options that all dialects share: what they do to the job, and which values are refused."""
+"""The options that all dialects share: their effect on the job, and invalid values."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_top_logprobs_need_logprobs(client: TestClient) -> None:
         ("stream", None, "valid boolean"),
         ("prompt", None, "valid string"),
         ("prompt", "", "prompt is empty; ask something about the video"),
-        ("prompt", "Hi<|im_end|>", "prompt holds the control token <|im_end|>; leave it out"),
+        ("prompt", "Hi<|im_end|>", "prompt contains the control token <|im_end|>; leave it out"),
         ("aggregation_prompt", " ", "aggregation_prompt is empty"),
         ("video_url", "ftp://example.com/cat.mp4", "The scheme 'ftp' is not allowed"),
         ("video_url", "/etc/passwd", "Name a file on the server by `video_path`"),

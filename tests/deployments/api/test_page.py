@@ -1,4 +1,4 @@
-"""The page's files: how they are served, and that they keep to what their headers promise."""
+"""The page's files are served with their headers, and comply with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`response_format`: what reaches the engine, and what is refused."""
+"""`response_format`: the format that reaches the engine, and invalid ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_schema_arrives_for_the_answer_and_for_the_chunks(client: TestClient, 
         ({"type": "xml"}, "'text', 'json_object' or 'json_schema'"),
         ({"type": "json_schema"}, "json_schema is not given"),
         ({"type": "text", "json_schema": {"schema": {}}}, "with no other"),
-        ({"type": "json_schema", "json_schema": {"schema": {"type": "number-ish"}}}, "no JSON schema: 'number-ish'"),
+        ({"type": "json_schema", "json_schema": {"schema": {"type": "number-ish"}}}, "not a JSON schema: 'number-ish'"),
         ({"type": "json_schema", "json_schema": {"schema": {"title": "x" * 70_000}}}, "65536 are allowed"),
         ("{broken", "response_format"),
     ],

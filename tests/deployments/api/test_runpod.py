@@ -1,4 +1,4 @@
-"""RunPod's dialect, on the wire: what its client sends, and what a client of its video workers reads."""
+"""RunPod's dialect at the HTTP level: requests of its client, and responses as its video workers send them."""
 
 from __future__ import annotations
 

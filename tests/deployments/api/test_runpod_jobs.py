@@ -1,4 +1,4 @@
-"""RunPod's words for what is stored."""
+"""Stored analyses as RunPod's jobs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,31 @@ from deployments.api.runpod_jobs import health_body, job_body, job_output, strea
 from pipeline.store import AnalysisAbout, AnalysisFailure, AnalysisRecord, AnalysisStatus, EventKind, StoredEvent
 
 FAILURE = {"type": "decode_failed", "message": "No frame could be decoded."}
-SAID = {"chunk_index": 0, "start_time": 0.0, "end_time": 60.0, "success": True, "response": "A cat.", "error": None}
-SILENT = {"chunk_index": 1, "start_time": 58.0, "end_time": 118.0, "success": False, "response": None, "error": FAILURE}
-RESULT = {"success": True, "num_chunks": 2, "chunk_results": [SAID, SILENT], "aggregated_response": "A cat sits."}
+SAID = {
+    "times": [],
+    "chunk_index": 0,
+    "start_time": 0.0,
+    "end_time": 60.0,
+    "success": True,
+    "response": "A cat.",
+    "error": None,
+}
+SILENT = {
+    "times": [],
+    "chunk_index": 1,
+    "start_time": 58.0,
+    "end_time": 118.0,
+    "success": False,
+    "response": None,
+    "error": FAILURE,
+}
+RESULT = {
+    "success": True,
+    "num_chunks": 2,
+    "chunk_results": [SAID, SILENT],
+    "timed_results": [],
+    "aggregated_response": "A cat sits.",
+}
 
 
 def record(

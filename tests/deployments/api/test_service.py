@@ -1,4 +1,4 @@
-"""How a request names its video, and what becomes of a video that came with the request."""
+"""Resolve the video of a request. A video inside the request is stored, and deleted after the analysis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.deployments.api.wire import error_of, events_of, frame_list
 def test_ways_to_name_a_video(
     field: str, value: str, source: object, client: TestClient, orchestrator: FakeOrchestrator
 ) -> None:
-    orchestrator.events = WHOLE if field != "file_id" else (*WHOLE, WHOLE[-1])  # its last event is never asked for
+    orchestrator.events = WHOLE if field != "file_id" else (*WHOLE, WHOLE[-1])  # its last event is never requested
     assert client.post(ROUTE, json={"prompt": "What?", field: value}).status_code == 200
     assert orchestrator.jobs[0].source == source
 
@@ -58,7 +58,7 @@ def test_frame_list(
 
 
 @pytest.mark.parametrize("options", [{"fps": 1}, {"nframes": 4}])
-def test_a_frame_list_is_thinned_where_that_is_asked_for(
+def test_a_frame_list_is_sampled_if_the_request_sets_a_rate(
     options: dict[str, float], client: TestClient, orchestrator: FakeOrchestrator
 ) -> None:
     client.post(ROUTE, json={"prompt": "What?", "video_url": frame_list(tiny_jpeg()), **options})
@@ -77,7 +77,7 @@ def test_a_frame_list_is_thinned_where_that_is_asked_for(
         (frame_list(*[tiny_jpeg()] * 40), 413, "source_too_large", "more than 1024 bytes"),
     ],
 )
-def test_a_frame_list_that_cannot_be_used(
+def test_an_invalid_frame_list_is_rejected(
     url: str, status: int, kind: str, words: str, client: TestClient, uploads: Path
 ) -> None:
     error = error_of(client.post(ROUTE, json={"prompt": "What?", "video_url": url}), status)
@@ -95,7 +95,7 @@ def test_a_frame_list_that_cannot_be_used(
         {"file_id": "file-1"},
     ],
 )
-def test_sample_fps_is_for_frame_lists(video: dict[str, str], client: TestClient) -> None:
+def test_sample_fps_is_rejected_for_other_videos(video: dict[str, str], client: TestClient) -> None:
     error = error_of(client.post(ROUTE, json={"prompt": "What?", "sample_fps": 2, **video}), 400)
     assert (error["type"], error["param"]) == ("invalid_request", "sample_fps")
     assert "fps and nframes say how many" in error["message"]
@@ -103,7 +103,7 @@ def test_sample_fps_is_for_frame_lists(video: dict[str, str], client: TestClient
 
 @pytest.mark.parametrize("stream", ["true", "false"])
 @pytest.mark.parametrize("place", [0, 1, 4])
-def test_an_upload_is_gone_after_a_failure(
+def test_an_upload_is_deleted_after_a_failure(
     stream: str, place: int, client: TestClient, orchestrator: FakeOrchestrator, uploads: Path
 ) -> None:
     orchestrator.events = (*WHOLE[:place], errors.EngineFailed("refused"))
@@ -112,7 +112,9 @@ def test_an_upload_is_gone_after_a_failure(
     assert list(uploads.iterdir()) == []
 
 
-def test_an_upload_is_gone_after_its_stream(client: TestClient, orchestrator: FakeOrchestrator, uploads: Path) -> None:
+def test_an_upload_is_deleted_after_its_stream(
+    client: TestClient, orchestrator: FakeOrchestrator, uploads: Path
+) -> None:
     fields = {"prompt": "What?", "stream": "true"}
     response = client.post(ROUTE, data=fields, files={"video": ("cat.mp4", VIDEO_BYTES)})
     assert events_of(response.text)[-1][0] == "answer"
@@ -120,18 +122,18 @@ def test_an_upload_is_gone_after_its_stream(client: TestClient, orchestrator: Fa
     assert list(uploads.iterdir()) == []
 
 
-def test_a_refused_prompt_leaves_no_upload(client: TestClient, uploads: Path) -> None:
+def test_a_rejected_prompt_leaves_no_upload(client: TestClient, uploads: Path) -> None:
     error_of(client.post(ROUTE, data={"prompt": " "}, files={"video": ("cat.mp4", VIDEO_BYTES)}), 400)
     assert list(uploads.iterdir()) == []
 
 
-def test_an_empty_file_is_refused(client: TestClient, uploads: Path) -> None:
+def test_an_empty_file_is_rejected(client: TestClient, uploads: Path) -> None:
     error = error_of(client.post(ROUTE, data={"prompt": "What?"}, files={"video": ("a.mp4", b"")}), 400)
     assert "The file is empty" in error["message"]
     assert list(uploads.iterdir()) == []
 
 
-def test_a_data_url_that_is_too_large(client: TestClient) -> None:
+def test_a_data_url_above_the_limit_is_rejected(client: TestClient) -> None:
     url = "data:video/mp4;base64," + base64.b64encode(b"x" * 1025).decode()
     error = error_of(client.post(ROUTE, json={"prompt": "What?", "video_url": url}), 413)
     assert error["param"] == "video_url"

@@ -1,4 +1,4 @@
-"""Stored analyses over HTTP: `wait=false`, looking, listening, cancelling, deleting."""
+"""Stored analyses over HTTP: create, get, stream events, cancel and delete."""
 
 from __future__ import annotations
 

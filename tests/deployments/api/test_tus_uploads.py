@@ -1,4 +1,4 @@
-"""tus at `/v1/files/uploads`, on the wire, and by tuspy against a server for real."""
+"""tus at `/v1/files/uploads` at the HTTP level, and through tuspy against a real server."""
 
 from __future__ import annotations
 

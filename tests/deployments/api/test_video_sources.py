@@ -1,3 +1,5 @@
+"""Parse the one video of a request."""
+
 from __future__ import annotations
 
 import io

@@ -1,4 +1,4 @@
-"""What is sent to the server, and reading what it sends."""
+"""Build requests to the server, and parse its responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments that stand in for engines and for who asks them. In a module of their own, which replicas can import."""
+"""Deployments that replace engines and their callers, in a module that replicas can import."""
 
 import asyncio
 import os

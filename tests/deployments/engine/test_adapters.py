@@ -1,4 +1,4 @@
-"""LoRA adapters, in PEFT's format, on vLLM for real."""
+"""LoRA adapters in PEFT's format, on a real vLLM engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""vLLM for real, on the demo model, without Ray around it."""
+"""A real vLLM engine with the demo model, without Ray."""
 
 from __future__ import annotations
 

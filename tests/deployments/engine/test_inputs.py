@@ -1,4 +1,4 @@
-"""What we give vLLM against what vLLM makes of the same frames itself: a new release may change its layout."""
+"""Our inputs equal those of vLLM's own processor for the same frames: a new release may change their layout."""
 
 from __future__ import annotations
 

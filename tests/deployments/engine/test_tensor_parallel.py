@@ -1,4 +1,4 @@
-"""One engine in two processes, for real on the CPU, says what it says in one."""
+"""One engine in two real processes on the CPU generates the same text as in one."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_pauses_grow_to_hours() -> None:
 
 @pytest.mark.parametrize("secret", ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_short", "whsec_%%%", "whsec_"])
 def test_what_is_no_secret_is_refused_at_start(secret: str) -> None:
-    with pytest.raises(ValueError, match="webhook_secret has to be whsec_"):
+    with pytest.raises(ValueError, match="webhook_secret must be whsec_"):
         StoreSettings(webhook_secret=secret)
 
 

@@ -1,4 +1,4 @@
-"""Every error of ours has a status, and its message is all that leaves the house."""
+"""Each of our errors has a status, and clients receive its message; other errors reveal nothing."""
 
 from __future__ import annotations
 
@@ -41,21 +41,19 @@ def test_error_reaches_the_client(
         }
 
 
-def test_clients_are_blamed_for_their_own_errors_only() -> None:
+def test_only_errors_of_clients_have_status_4xx() -> None:
     for error_class, status in STATUS.items():
         is_ours = issubclass(error_class, errors.ServiceError) or error_class is LongtakeError
-        assert (status >= 500) == (is_ours and error_class is not errors.EngineBusy)  # 429: come again
+        assert (status >= 500) == (is_ours and error_class is not errors.EngineBusy)  # 429: the client retries
 
 
-def test_other_errors_tell_nothing() -> None:
+def test_other_errors_reveal_nothing() -> None:
     body = error_body(RuntimeError("secret"))
     assert body["error"]["type"] == "internal_error"
     assert "secret" not in str(body)
 
 
-def test_who_comes_to_a_full_server_is_told_when_to_come_again(
-    client: TestClient, orchestrator: FakeOrchestrator
-) -> None:
+def test_a_busy_server_responds_with_retry_after(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     orchestrator.events = (errors.EngineBusy("100 analyses are under way, the most allowed here."),)
     response = client.post(ROUTE, json=ASKED)
     assert error_of(response, 429)["type"] == "engine_busy"
@@ -81,13 +79,13 @@ def test_every_429_and_503_says_when_to_come_again(
     assert ("Retry-After" in response.headers) == (error_class in TEMPORARY)
 
 
-def test_a_failure_that_nobody_expected(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+def test_an_unexpected_exception_is_an_internal_error(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     orchestrator.events = (RuntimeError("secret of /host_path"),)
     error = error_of(client.post(ROUTE, json=ASKED), 500)
     assert error["type"] == "internal_error"
 
 
-def test_a_failure_in_another_replica(client: TestClient, orchestrator: FakeOrchestrator) -> None:
+def test_an_error_from_another_replica_keeps_its_type(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     cause = errors.SourceNotFound("No such video.", param="video_url")
     orchestrator.events = (RayTaskError("plan", "Traceback", cause).as_instanceof_cause(),)
     error = error_of(client.post(ROUTE, json=ASKED), 404)

@@ -1,4 +1,4 @@
-"""The base of bodies: what their documentation says."""
+"""The base class of bodies documents their fields."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Times in answers, and which of them hold."""
+"""Times in answers are supported by chunk answers, or not."""
 
 from __future__ import annotations
 
 import pytest
 
-from pipeline.answers.citations import MOST_NAMED, cited, unsupported_notice
+from pipeline.answers.citations import MAX_LISTED, check_citations, unsupported_notice
 from pipeline.answers.prompting import clock
 from pipeline.types import ChunkAnswer, ChunkFailure, ChunkText, Citation, DecodeReport, Generation, TokenUsage
 
@@ -19,7 +19,7 @@ def chunk(index: int, text: str | None, start: float, stop: float) -> ChunkAnswe
 
 
 def supported_by(answer: str, *chunks: ChunkAnswer) -> list[int | None]:
-    return [citation.chunk_index for citation in cited(answer, chunks, step_seconds=STEP)]
+    return [citation.chunk_index for citation in check_citations(answer, chunks, step_seconds=STEP)]
 
 
 def test_a_time_that_a_chunk_gave_holds() -> None:
@@ -64,13 +64,13 @@ def test_nobody_vouches_for_what_it_did_not_see() -> None:
 
 def test_a_citation_says_where_it_stands() -> None:
     answer = "Grüße 🎬 [00:05] ja, [00:05] ja, at 7.5 s."
-    citations = cited(answer, [chunk(0, "A cat sits there.", 0, 30)], step_seconds=STEP)
+    citations = check_citations(answer, [chunk(0, "A cat sits there.", 0, 30)], step_seconds=STEP)
     assert [(one.start, one.stop) for one in citations] == [(8, 15), (20, 27), (35, 38)]
     assert [answer[one.start : one.stop] for one in citations] == ["[00:05]", "[00:05]", "7.5"]
 
 
 def test_no_answer_has_no_citations() -> None:
-    assert cited(None, [chunk(0, "0.2 red star.", 0, 30)], step_seconds=STEP) == ()
+    assert check_citations(None, [chunk(0, "0.2 red star.", 0, 30)], step_seconds=STEP) == ()
 
 
 def test_what_does_not_hold_is_named_once() -> None:
@@ -85,6 +85,6 @@ def test_what_does_not_hold_is_named_once() -> None:
 
 
 def test_many_are_counted() -> None:
-    citations = [Citation(f"[{clock(seconds)}]", seconds, 0, 7, None) for seconds in range(MOST_NAMED + 5)]
+    citations = [Citation(f"[{clock(seconds)}]", seconds, 0, 7, None) for seconds in range(MAX_LISTED + 5)]
     notice = unsupported_notice(citations)
-    assert notice is not None and notice.endswith(f"[{clock(MOST_NAMED - 1)}] and 5 more.")
+    assert notice is not None and notice.endswith(f"[{clock(MAX_LISTED - 1)}] and 5 more.")

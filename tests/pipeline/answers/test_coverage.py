@@ -1,4 +1,4 @@
-"""What an answer says about what was looked at."""
+"""Coverage of answers, and notices about deviations from the plan."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_missing_frames_lower_the_rate_and_are_told() -> None:
     coverage = measure_coverage(PLAN, [answered(0, 10, missing=(1.0, 2.5)), answered(1), answered(2)])
     assert coverage.effective_fps == pytest.approx(50 / 30)
     assert coverage.notices[1:] == (
-        "Chunk 0: 2 of its frames, from 1.0 s to 2.5 s, could not be decoded and were not looked at.",
+        "Chunk 0: 2 of its frames, from 1.0 s to 2.5 s, could not be decoded and were skipped.",
     )
 
 
@@ -108,7 +108,7 @@ def test_a_fallback_is_told() -> None:
 def test_what_no_backend_could_do_is_told(needed: PictureTreatment, words: str) -> None:
     coverage = measure_coverage(PLAN, [answered(index, untreated=needed) for index in range(3)])
     assert coverage.notices[1:] == (
-        f"Chunks 0-2: frames were {words}: no backend of this server's decoding.backend_order can.",
+        f"Chunks 0-2: frames were {words}: no backend in decoding.backend_order supports it.",
     )
 
 

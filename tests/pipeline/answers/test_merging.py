@@ -1,4 +1,4 @@
-"""Which notes are merged together."""
+"""Group notes into merges that fit the context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prompts that Longtake writes, and what may not get into them."""
+"""The prompts that Longtake writes, and the text that must not get into them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_control_token_is_refused(token: str) -> None:
 
 def test_half_a_character_is_refused() -> None:
     """JSON lets it pass, and no tokenizer takes it."""
-    with pytest.raises(InvalidRequest, match="prompt holds half of a character") as caught:
+    with pytest.raises(InvalidRequest, match="prompt contains half of a character") as caught:
         checked_prompt("What \ud83c?", "prompt")
     caught.value.message.encode()
 

@@ -1,11 +1,11 @@
-"""What an analysis would cost, by what others cost."""
+"""Forecasts by measured rates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pipeline.answers.rates import MEMORY, NOTHING_MEASURED, MeasuredRates, chunk_prompt_tokens, workload
+from pipeline.answers.rates import NOTHING_MEASURED, WINDOW_CHUNKS, MeasuredRates, chunk_prompt_tokens, workload
 from pipeline.types import (
     Chunk,
     ChunkAnswer,
@@ -48,9 +48,9 @@ def measured(num_chunks: int = 4, seconds: float = 8.0) -> MeasuredRates:
     rates = MeasuredRates()
     answers = [answer(index) for index in range(num_chunks)]
     for chunk_answer in answers:
-        rates.learn_chunk(VIDEO, chunk(chunk_answer.chunk_index), PROMPT, chunk_answer)
-    rates.learn_overlap(answers, seconds)
-    rates.learn_merge(num_chunks, 2.0)
+        rates.record_chunk(VIDEO, chunk(chunk_answer.chunk_index), PROMPT, chunk_answer)
+    rates.record_overlap(answers, seconds)
+    rates.record_merge(num_chunks, 2.0)
     return rates
 
 
@@ -95,11 +95,11 @@ def test_chunks_overlap_no_more_than_there_are() -> None:
 
 def test_what_is_not_measured_is_left_out_and_said() -> None:
     rates = MeasuredRates()
-    rates.learn_chunk(VIDEO, chunk(0), PROMPT, answer(0))
+    rates.record_chunk(VIDEO, chunk(0), PROMPT, answer(0))
     expected = rates.expected(workload(plan(2), PROMPT, is_merged=True))
     assert expected.whole == pytest.approx(2 * (1 + 3))
     assert expected.merging is None
-    assert "one after the other" in expected.basis and "No merge" in expected.basis
+    assert "times are added up" in expected.basis and "No merge" in expected.basis
 
 
 def test_what_was_kept_or_failed_teaches_nothing() -> None:
@@ -107,16 +107,16 @@ def test_what_was_kept_or_failed_teaches_nothing() -> None:
     before = rates.expected(workload(plan(3), PROMPT, is_merged=True))
     kept = [answer(index, 0.0, 0.1, cached=90, is_reused=True) for index in range(3)]
     for chunk_answer in kept:
-        rates.learn_chunk(VIDEO, chunk(chunk_answer.chunk_index), PROMPT, chunk_answer)
-    rates.learn_overlap(kept, 0.1)
+        rates.record_chunk(VIDEO, chunk(chunk_answer.chunk_index), PROMPT, chunk_answer)
+    rates.record_overlap(kept, 0.1)
     failed = ChunkAnswer(0, 0.0, 10.0, 600.0, 4, None, ChunkFailure("replica_lost", "gone"))
-    rates.learn_chunk(VIDEO, chunk(0), PROMPT, failed)
-    rates.learn_overlap([failed, answer(1)], 600.0)
+    rates.record_chunk(VIDEO, chunk(0), PROMPT, failed)
+    rates.record_overlap([failed, answer(1)], 600.0)
     assert rates.expected(workload(plan(3), PROMPT, is_merged=True)) == before
 
 
 def test_what_was_measured_lately_counts_most() -> None:
     rates = measured()
-    for _ in range(5 * MEMORY):
-        rates.learn_chunk(VIDEO, chunk(0), PROMPT, answer(0, decode_seconds=2.0))
+    for _ in range(5 * WINDOW_CHUNKS):
+        rates.record_chunk(VIDEO, chunk(0), PROMPT, answer(0, decode_seconds=2.0))
     assert rates.expected(workload(plan(1), PROMPT, is_merged=False)).decoding == pytest.approx(2, rel=0.01)

@@ -1,4 +1,4 @@
-"""Which piece of an answer describes which part of the video."""
+"""Cut an answer into pieces, each with its part of the video."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.answers.citations import cited
+from pipeline.answers.citations import check_citations
 from pipeline.answers.timed_results import MIN_SECONDS, timed_results
 from pipeline.types import ChunkAnswer, ChunkFailure, ChunkText, DecodeReport, Generation, TimedResult, TokenUsage
 
@@ -27,7 +27,7 @@ CHUNKS = (chunk(0, "A cat\nsits.", 0.0, 60.0), chunk(1, None, 58.0, 118.0), chun
 
 
 def results_of(answer: str | None) -> tuple[TimedResult, ...]:
-    citations = cited(answer, CHUNKS, step_seconds=1.0)
+    citations = check_citations(answer, CHUNKS, step_seconds=1.0)
     return timed_results(answer, citations, CHUNKS, duration_seconds=DURATION_SECONDS)
 
 
@@ -112,7 +112,7 @@ def test_pieces_of_any_text(text: str) -> None:
 
 @given(TEXTS)
 def test_pieces_do_not_overlap_and_hold_the_time_that_opens_them(text: str) -> None:
-    citations = cited(text, CHUNKS, step_seconds=1.0)
+    citations = check_citations(text, CHUNKS, step_seconds=1.0)
     placed = [result for result in results_of(text) if result.place]
     places = sorted(result.place for result in placed if result.place)
     assert all(before[1] <= after[0] for before, after in pairwise(places))

@@ -1,4 +1,4 @@
-"""What is a time in a text, and where it stands."""
+"""Recognise times in texts, and their places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Origins that run for real, on loopback ports: an HTTP server of our own and moto's S3 server."""
+"""Real origins on loopback ports: an HTTP server of our own and moto's S3 server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a copy."""
+"""Read the content of a copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos opened by their URL, as the stages open them."""
+"""Open videos by their URL, as the stages do."""
 
 from __future__ import annotations
 

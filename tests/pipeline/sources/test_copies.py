@@ -1,3 +1,5 @@
+"""Fingerprints, size limits and local copies."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Files below the media roots can be read, and no others."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Open every kind of source, with as few requests to its origin as possible."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Parse video URLs, and decode data: URLs and frame lists."""
+
 import base64
 import time
 

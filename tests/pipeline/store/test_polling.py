@@ -1,4 +1,4 @@
-"""Who polls gets each event once, from whichever process it is asked."""
+"""Polling returns each event once, whichever process serves the poll."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.pipeline.store.samples import MODEL, PLAN_EVENT, RESULT_BODY, chunk_e
 KINDS = (EventKind.CHUNK, EventKind.RESULT)
 
 
-def test_each_event_is_taken_once(opened: Callable[[], AnalysisStore]) -> None:
+def test_each_event_is_returned_once(opened: Callable[[], AnalysisStore]) -> None:
     store, other = opened(), opened()
     analysis_id = store.analyses.create(new())[0].analysis_id
     assert store.polling.take(analysis_id, KINDS) == []
@@ -29,7 +29,7 @@ def test_each_event_is_taken_once(opened: Callable[[], AnalysisStore]) -> None:
     assert store.polling.take(analysis_id, KINDS) == []
 
 
-def test_of_many_that_take_at_once_one_gets_it(opened: Callable[[], AnalysisStore]) -> None:
+def test_only_one_of_many_concurrent_polls_gets_an_event(opened: Callable[[], AnalysisStore]) -> None:
     stores = [opened() for _ in range(4)]
     analysis_id = stores[0].analyses.create(new())[0].analysis_id
     claimed = stores[0].leases.claim([MODEL])
@@ -40,12 +40,12 @@ def test_of_many_that_take_at_once_one_gets_it(opened: Callable[[], AnalysisStor
     assert sorted(len(taken) for taken in takings) == [0] * 15 + [20]
 
 
-def test_one_that_is_not_there(store: AnalysisStore) -> None:
+def test_polling_an_unknown_analysis_raises(store: AnalysisStore) -> None:
     with pytest.raises(AnalysisNotFound):
         store.polling.take("analysis-1", KINDS)
 
 
-def test_what_was_taken_goes_with_its_analysis(store: AnalysisStore) -> None:
+def test_polling_a_deleted_analysis_raises(store: AnalysisStore) -> None:
     analysis_id = store.analyses.create(new())[0].analysis_id
     claimed = store.leases.claim([MODEL])
     assert claimed
@@ -56,7 +56,7 @@ def test_what_was_taken_goes_with_its_analysis(store: AnalysisStore) -> None:
         store.polling.take(analysis_id, KINDS)
 
 
-def test_how_many_there_are_of_each(store: AnalysisStore) -> None:
+def test_counts_by_status_and_number_of_retries(store: AnalysisStore) -> None:
     assert store.polling.counts() == {}
     for number in range(3):
         store.analyses.create(new(number))

@@ -1,4 +1,4 @@
-"""What is old goes, and what is needed stays."""
+"""Upkeep deletes expired analyses and their uploads, and fails analyses that no runner picks up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_results_expire(store: AnalysisStore, clock: FakeClock) -> None:
     assert another and store.answers.find("key", 1, another.lease) is None
 
 
-def test_expired_ones_go_in_batches(store: AnalysisStore, clock: FakeClock) -> None:
+def test_expired_analyses_are_deleted_in_batches(store: AnalysisStore, clock: FakeClock) -> None:
     for _ in range(5):
         for number in range(50):
             store.analyses.cancel(store.analyses.create(new(number))[0].analysis_id)
@@ -35,7 +35,7 @@ def test_expired_ones_go_in_batches(store: AnalysisStore, clock: FakeClock) -> N
     assert [store.upkeep.delete_expired() for _ in range(4)] == [100, 100, 50, 0]
 
 
-def test_an_upload_goes_before_its_analysis(store: AnalysisStore, clock: FakeClock) -> None:
+def test_an_analysis_expires_only_after_its_upload_is_deleted(store: AnalysisStore, clock: FakeClock) -> None:
     analysis_id = store.analyses.create(new(owned_file_id="file-1"))[0].analysis_id
     assert store.upkeep.uploads_of_ended() == []
     store.analyses.cancel(analysis_id)
@@ -47,7 +47,7 @@ def test_an_upload_goes_before_its_analysis(store: AnalysisStore, clock: FakeClo
     assert store.upkeep.delete_expired() == 1
 
 
-def test_what_nobody_came_to_run_has_failed(store: AnalysisStore, clock: FakeClock) -> None:
+def test_an_analysis_that_no_runner_picks_up_fails(store: AnalysisStore, clock: FakeClock) -> None:
     forgotten = store.analyses.create(new(model="another"))[0].analysis_id
     clock.now += 1001
     fresh = store.analyses.create(new())[0].analysis_id
@@ -59,7 +59,7 @@ def test_what_nobody_came_to_run_has_failed(store: AnalysisStore, clock: FakeClo
     assert store.analyses.get(forgotten).failure == event.failure
 
 
-def test_a_long_one_that_is_run_is_not_forgotten(store: AnalysisStore, clock: FakeClock) -> None:
+def test_a_long_running_analysis_does_not_fail(store: AnalysisStore, clock: FakeClock) -> None:
     store.analyses.create(new())
     claimed = store.leases.claim([MODEL])
     assert claimed

@@ -1,3 +1,5 @@
+"""Parse http and https URLs, and keep their secrets out of messages."""
+
 from __future__ import annotations
 
 import pickle

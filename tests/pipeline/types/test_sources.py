@@ -1,3 +1,5 @@
+"""Names of S3 objects."""
+
 from __future__ import annotations
 
 import pytest

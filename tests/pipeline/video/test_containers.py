@@ -1,4 +1,4 @@
-"""FFmpeg is given open files, and of an MP4 its tables alone if asked to."""
+"""Open files for FFmpeg, with or without the pictures of an MP4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image's headers say: its kind and size, and why it is refused."""
+"""Read the kind and size of an image from its headers, and reject unsupported images."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_exif_data_that_says_nothing_turns_nothing(exif: bytes) -> None:
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (b"GIF89a" + bytes(20), "is no JPEG or PNG image"),
+        (b"GIF89a" + bytes(20), "is not a JPEG or PNG image"),
         (JPEG[:100], "a JPEG that is damaged, or cut off before its picture"),
         (PNG[:20], "a PNG without a header"),
         (encoded(drawn(1).convert("RGBA"), "PNG"), "a PNG with transparency"),

@@ -1,4 +1,4 @@
-"""Probing in a process of its own: the same findings, and a death that is the file's error."""
+"""Probing in a process of its own returns the same results; a crash is reported as an error of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A video of a day: what it adds to the memory of each process that works on it."""
+"""The memory that each process needs for a video of a day."""
 
 from __future__ import annotations
 

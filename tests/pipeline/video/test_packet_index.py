@@ -1,4 +1,4 @@
-"""Which packets a plan takes: enough for every frame that was asked for, and not one more."""
+"""A plan contains the packets of every requested frame, and no others."""
 
 from __future__ import annotations
 

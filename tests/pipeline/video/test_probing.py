@@ -1,4 +1,4 @@
-"""What probing says about clips whose truth is known, and about files that are no whole videos."""
+"""Probe clips with known properties, and incomplete files."""
 
 from __future__ import annotations
 

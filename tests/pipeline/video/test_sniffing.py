@@ -1,3 +1,5 @@
+"""Recognise containers by their first bytes, and never a manifest."""
+
 import subprocess
 from pathlib import Path
 

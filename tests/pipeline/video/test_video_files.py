@@ -1,4 +1,4 @@
-"""A file of blocks is read as if it were whole, and few of its bytes are fetched."""
+"""A file of blocks reads like a complete file, and few of its bytes are fetched."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Download videos over HTTP: status codes, redirects, broken connections, hostile origins and TLS."""
+
 import gc
 import os
 import pickle

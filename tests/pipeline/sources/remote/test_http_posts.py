@@ -1,3 +1,5 @@
+"""POST to an address that a client named, and refuse private ones."""
+
 from __future__ import annotations
 
 import socket

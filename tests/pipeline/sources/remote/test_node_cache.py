@@ -1,3 +1,5 @@
+"""Share one cache among threads and processes: locks, eviction, and recovery from crashes."""
+
 import fcntl
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Requests that try to reach the server's own network. Resolver and connect are watched; nothing is sent."""
+"""Requests cannot reach the server's own network. Resolver and connect are fakes; nothing is sent."""
 
 import socket
 from collections.abc import Sequence

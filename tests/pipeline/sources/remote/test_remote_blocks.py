@@ -1,4 +1,4 @@
-"""Remote videos by ranges: what is read is fetched, once, and nothing else."""
+"""Fetch remote videos by ranges: each block that is read, once, and nothing else."""
 
 from __future__ import annotations
 

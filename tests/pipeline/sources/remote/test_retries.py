@@ -1,4 +1,4 @@
-"""What becomes of an origin that fails: attempts, pauses, and a budget that all transfers share. Over real sockets."""
+"""Retry a failing origin: attempts, pauses, and a budget that all transfers share. Over real sockets."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_nobody_listens(library: VideoLibrary, settings: SourceSettings) -> None
         refusal(library, HttpVideo(HttpUrl.parse(f"http://127.0.0.1:9/{number}"))) for number in range(RETRIES_AT_FIRST)
     ]
     assert "could not be connected to, 3 times in a row" in messages[0]
-    assert "could not be connected to. Its host has failed so often of late" in messages[-1]
+    assert "could not be connected to. Its host has failed so often recently" in messages[-1]
     assert SPENT in messages[-1]
 
 

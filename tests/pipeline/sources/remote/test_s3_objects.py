@@ -1,3 +1,5 @@
+"""Download objects from S3, and translate the errors of the store."""
+
 import io
 import os
 import pickle

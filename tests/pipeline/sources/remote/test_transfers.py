@@ -1,3 +1,5 @@
+"""Copy a remote object, and resume or restart broken transfers."""
+
 import io
 import time
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+"""Settings for both kinds of upload store."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""A film that is sent in pieces."""
+"""A film that is uploaded in pieces."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Resumable uploads in a folder."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Uploads in a folder."""
+
 from __future__ import annotations
 
 import time

@@ -1,3 +1,5 @@
+"""Choose the upload store by its address."""
+
 from __future__ import annotations
 
 import pytest

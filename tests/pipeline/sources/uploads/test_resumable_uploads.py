@@ -1,4 +1,4 @@
-"""What every store of resumable uploads does, in a folder and in S3."""
+"""The behaviour of every store of resumable uploads, in a folder and in S3."""
 
 import time
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+"""Resumable uploads in S3."""
+
 from __future__ import annotations
 
 from mypy_boto3_s3 import S3Client

@@ -1,3 +1,5 @@
+"""Uploads in S3."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""What every upload store does, in a folder and in S3."""
+"""The behaviour of every upload store, in a folder and in S3."""
 
 import os
 import time
