@@ -5,7 +5,7 @@ export VLLM_NO_USAGE_STATS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 # Serve's proxy reads a request's body no faster than it is taken from there.
 export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH := deployments.serving.body_flow:pace_proxy
-# A replica that fails its health checks is stopped at once. Serve would let it finish, and a hung one never does.
+# Kill a replica that fails its health checks. By default Serve waits for its requests, and a hung one never ends them.
 export RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS := 1
 # Ray starts its workers at nice 15, where decoders starve beside ordinary processes: 26-33 s instead of 7-13 s.
 export RAY_worker_niceness := 0

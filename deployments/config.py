@@ -59,8 +59,8 @@ class AppSettings(Settings):
     engine_args: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of vLLM's AsyncEngineArgs. They override Longtake's own choice."""
     engine_stall_seconds: float | None = Field(default=None, gt=0)
-    """An engine with work that finishes no step for so long is hung, and replaced. None: what suits model and device;
-    more than the longest step, which is the longest prompt's on a CPU and `max_num_batched_tokens` on a GPU."""
+    """A busy engine that finishes no step for this long is hung, and is replaced. It must exceed the longest step: the
+    prefill of a whole prompt on a CPU, of `max_num_batched_tokens` on a GPU. None: by model and device."""
     lora_adapters: dict[AdapterName, str] = Field(default_factory=dict)
     """Folders of LoRA adapters in PEFT's format, by the names that clients send as `model`. The paths must be the same
     on every node that may run the engine."""

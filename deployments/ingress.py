@@ -28,7 +28,7 @@ from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from deployments.orchestrator_client import OrchestratorHandle
 from deployments.serving.body_flow import PacedBodies, warn_if_unpaced
-from deployments.serving.event_loops import AnswersHealthChecks
+from deployments.serving.event_loops import EventLoopHealth
 from deployments.wire.errors import add_error_handlers
 from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import AsyncAnalysisStore, open_store
@@ -56,7 +56,7 @@ def build_http_app() -> FastAPI:
 
 
 @serve.ingress(build_http_app)
-class Ingress(AnswersHealthChecks):
+class Ingress(EventLoopHealth):
     """Serves HTTP. It handles requests and answers, never frames."""
 
     def __init__(

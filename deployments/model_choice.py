@@ -45,7 +45,7 @@ class ModelChoice:
     environment: Mapping[str, str]
     """Variables for vLLM, set before it is imported."""
     stall_seconds: float
-    """An engine with work that finishes no step for so long is hung."""
+    """A busy engine that finishes no step for this long is hung."""
     lora_adapters: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Folders of adapters, by the names that clients use."""
     cites_times: bool = True
@@ -179,10 +179,10 @@ def _environment(model: str, on_gpu: bool) -> dict[str, str]:
 
 def _stall_seconds(model: str, on_gpu: bool) -> float:
     if on_gpu:
-        return 40.0  # a step of 16,384 tokens takes seconds; the first one with a new kernel may compile it
+        return 40.0  # a step of 16,384 tokens takes seconds; the first with a new kernel may compile it
     if is_demo_model(model):
         return 20.0  # a whole chunk takes a second
-    return 600.0  # a prompt is one step, and 16,384 tokens through 2 billion weights are minutes on a few cores
+    return 600.0  # a prompt is one step, and 16,384 tokens of a model with 2 billion weights take minutes
 
 
 def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, Any]:

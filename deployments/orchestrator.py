@@ -13,7 +13,7 @@ from deployments.chunks.chunk_calls import ChunkCalls
 from deployments.chunks.kept_answers import KeptAnswers
 from deployments.config import AnalysisSettings
 from deployments.model_choice import ModelChoice
-from deployments.serving.event_loops import AnswersHealthChecks
+from deployments.serving.event_loops import EventLoopHealth
 from deployments.serving.retries import deadline, with_retries
 from deployments.serving.text_relay import TextRelay, relay_through, relayed
 from deployments.telemetry.analysis_monitor import AnalysisMonitor
@@ -75,7 +75,7 @@ class _Answer:
     tokens: tuple[WrittenToken, ...] | None = None
 
 
-class Orchestrator(AnswersHealthChecks):
+class Orchestrator(EventLoopHealth):
     """Composes the stages: plan, decode, infer, merge."""
 
     def __init__(

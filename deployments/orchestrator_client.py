@@ -17,7 +17,7 @@ from pipeline.errors import ReplicaLost
 from pipeline.types import Trail
 
 ATTEMPTS = 2
-"""A request that lost two Orchestrator replicas is not sent to a third: it may be what kills them."""
+"""A request that lost two Orchestrator replicas is not sent to a third: it may have killed them."""
 
 
 class Analyzer(Protocol):
@@ -43,7 +43,7 @@ class OrchestratorClient(Analyzer, Protocol):
 class OrchestratorHandle:
     """An OrchestratorClient over a Serve handle.
 
-    A call whose replica is lost is retried as long as nothing has come of it, and ends with ReplicaLost otherwise.
+    When a replica is lost, a call that has returned nothing yet is retried. Otherwise it raises ReplicaLost.
     """
 
     def __init__(self, handle: DeploymentHandle) -> None:

@@ -15,9 +15,9 @@ from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Promp
 
 CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
 CANARY_SECONDS = 3.0
-"""For which a health check waits for its canary. A slower one is looked at by the next check."""
+"""How long a health check waits for its canary. The next check waits for a slower one again."""
 GRACE_SECONDS = 1.0
-"""In which steps that were reported while this process was busy are read, before the engine counts as hung."""
+"""A pause before an engine counts as hung, to read the steps that it reported while this process was busy."""
 EXIT_WITHOUT_ENGINE = 70
 
 
@@ -72,9 +72,9 @@ class VisionLanguageModel:
             await end_of(self._engine.generate(*CANARY))
 
     async def check_health(self) -> None:
-        """Check the engine for Serve. An engine with work has to finish steps; an idle one gets a token to generate.
+        """Check the engine for Serve. A busy engine must finish steps; an idle one must generate a token, the canary.
 
-        Raises the error of that token. The canary may outlast the check; it is work like any other then.
+        Raises the canary's error. A canary that outlasts the check is like any other request.
         """
         async with _exit_without_engine():
             await self._engine.check_alive()
@@ -88,13 +88,13 @@ class VisionLanguageModel:
                 canary.result()
 
     async def _check_progress(self) -> None:
-        """Raise EngineDied, after the engine is killed, if it has work and finishes no step."""
+        """Kill a busy engine that has finished no step for too long, and raise EngineDied."""
         if self._engine.stalled_seconds < self._stall_seconds:
             return
         await asyncio.sleep(GRACE_SECONDS)
         stalled_seconds = self._engine.stalled_seconds
         if stalled_seconds >= self._stall_seconds:
-            logger.critical("The engine has finished no step for %.0f s, with work to do", stalled_seconds)
+            logger.critical("The engine is busy and has finished no step for %.0f s; it is killed", stalled_seconds)
             self._engine.kill()
             raise EngineDied("The engine hung; try again later.")
 

@@ -135,7 +135,7 @@ class Engine:
 
     @property
     def stalled_seconds(self) -> float:
-        """Seconds since the engine's last step; 0 where it has nothing to do."""
+        """Seconds since the engine's last step; 0 if it is idle."""
         return self._progress.stalled_seconds
 
     async def check_alive(self) -> None:
@@ -154,7 +154,7 @@ class Engine:
             ) from error
 
     def kill(self) -> None:
-        """Kill the engine's process, which may be past asking. Its own workers end when it is gone."""
+        """Kill the engine's process, which may be hung. Its own workers exit when it is gone."""
         for process in multiprocessing.active_children():
             process.kill()
 
@@ -163,7 +163,7 @@ class Engine:
 
 
 class _StepLogger(StatLoggerBase):
-    """Notes the engine's steps. vLLM reports each one here, whether it wrote a token or not."""
+    """Records the engine's steps. vLLM reports each one here, with or without a token."""
 
     def __init__(self, vllm_config: VllmConfig, engine_index: int = 0, *, progress: Progress) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""Whether the engine makes progress: the time since its last step, while there is work for it."""
+"""The engine's progress: the time since its last step while requests are running."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 
 class Progress:
-    """Measures how long an engine with work has finished no step.
+    """Measures how long a busy engine has finished no step.
 
-    A step need not write a token: a long prompt takes several before the first one.
+    A step may produce no token: the prefill of a long prompt takes several before the first.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,10 +28,10 @@ class Progress:
             self._num_under_way -= 1
 
     def step(self) -> None:
-        """Note that the engine has finished a step."""
+        """Record that the engine has finished a step."""
         self._last_step = self._clock()
 
     @property
     def stalled_seconds(self) -> float:
-        """Seconds since the last step; 0 for an engine without work."""
+        """Seconds since the last step; 0 for an idle engine."""
         return self._clock() - self._last_step if self._num_under_way else 0.0

@@ -1,4 +1,4 @@
-"""vLLM's log in a replica of Serve: its lines go where Serve's go, and Serve's handlers stay open."""
+"""vLLM's log in a replica of Serve: its lines go to Serve's handlers, which stay open."""
 
 import logging
 from typing import Any
@@ -10,11 +10,11 @@ from deployments.logs import logger
 
 
 class EngineProcessLogging(LoggingConfig):
-    """Lets vLLM configure logging in the engine's own processes, and not in the one that creates it.
+    """Lets vLLM configure logging in the engine's own processes, but not in the replica.
 
-    vLLM configures by `dictConfig`, which closes every handler of the process, Serve's with them. The replica's log
-    then falls silent, and a new controller stops the replica, because it cannot name its log file any more. In the
-    engine's processes, where this arrives by pickle, there is no other handler: they log to stdout, as ever.
+    vLLM configures logging with `dictConfig`, which closes every handler of the process, Serve's included. The replica
+    then logs nothing more, and a new controller stops it because it can no longer name its log file. The engine's
+    processes, which get this by pickle, have no other handlers: there vLLM logs to stdout.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class EngineProcessLogging(LoggingConfig):
 
 
 class _ServesHandlers(logging.Handler):
-    """Hands records to the handlers that Serve's logger has at the time; Serve replaces them."""
+    """Passes records to the current handlers of Serve's logger. Serve may replace them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logger.handle(record)

@@ -27,7 +27,7 @@ LEAST_CPUS = 2
 OBJECT_STORE_BYTES = 1024**3
 SERVE_ENVIRONMENT = {
     PROXY_CALLBACK_VARIABLE: PROXY_CALLBACK,
-    # Serve would let a replica that failed its health checks finish, and a hung one never does.
+    # Kill a replica that fails its health checks. By default Serve waits for its requests, which a hung one never ends.
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
 }
 """What the Makefile and cluster.yaml set, too."""

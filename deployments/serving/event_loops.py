@@ -1,11 +1,11 @@
-"""The health check of a deployment whose event loop is all that can hang."""
+"""The health check of deployments in which only the event loop can hang."""
 
 
-class AnswersHealthChecks:
-    """Lets Serve's health checks run on the event loop of the deployment.
+class EventLoopHealth:
+    """Runs Serve's health checks on the deployment's own event loop.
 
-    Serve asks a replica without `check_health` on a loop of Serve's own, which goes on where the deployment's is stuck.
+    Without `check_health` Serve answers them on a loop of its own, which keeps running while the deployment's is stuck.
     """
 
     async def check_health(self) -> None:
-        """Return at once: that it runs is the answer."""
+        """Return at once. A stuck loop never gets here, and the check times out."""

@@ -10,7 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from ray.exceptions import RayTaskError
 
-from deployments.wire.errors import STATUS, error_body
+from deployments.api import openai_replies, runpod
+from deployments.wire.errors import STATUS, error_body, error_response
 from pipeline import errors
 from pipeline.errors import LongtakeError
 from tests.deployments.api import chat_requests
@@ -77,6 +78,12 @@ def test_every_429_and_503_says_when_to_come_again(
     response = client.post(route, json=body)
     assert response.status_code == STATUS[error_class]
     assert ("Retry-After" in response.headers) == (error_class in TEMPORARY)
+
+
+@pytest.mark.parametrize("error_class", sorted(TEMPORARY, key=lambda found: found.__name__))
+def test_every_dialect_renders_it_with_retry_after(error_class: type[LongtakeError]) -> None:
+    for render in (error_response, openai_replies.coded_error, runpod._plain_error):
+        assert int(render(error_class("Not now.")).headers["Retry-After"]) > 0
 
 
 def test_an_unexpected_exception_is_an_internal_error(client: TestClient, orchestrator: FakeOrchestrator) -> None:
