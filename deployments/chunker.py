@@ -6,6 +6,7 @@ import threading
 from cachetools import LRUCache
 
 from deployments.serving.event_loops import EventLoopHealth
+from deployments.serving.ray_errors import encodable_errors
 from deployments.telemetry.decoding_metrics import SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import SourceSettings, VideoLimits
@@ -34,7 +35,7 @@ class Chunker(EventLoopHealth):
         self, source: VideoSource, request: ChunkingRequest, budget: TokenBudget, trail: Trail = NO_TRAIL
     ) -> ChunkPlan:
         """Plan the chunks. Raises SourceError, VideoError or InvalidRequest if the video cannot be analyzed."""
-        with stage("plan", trail) as planning:
+        with encodable_errors(), stage("plan", trail) as planning:
             plan = await asyncio.to_thread(self._plan, source, request, budget)
             planning.set(num_chunks=len(plan.chunks), video_seconds=plan.video.duration_seconds, codec=plan.video.codec)
             return plan

@@ -9,6 +9,7 @@ import ray
 
 from deployments.logs import logger
 from deployments.serving.event_loops import EventLoopHealth
+from deployments.serving.ray_errors import encodable_errors
 from deployments.telemetry.decoding_metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
 from pipeline.config import DecodingSettings, SourceSettings
@@ -71,6 +72,7 @@ class FrameDecoder(EventLoopHealth):
     ) -> PreparedChunk:
         try:
             with (
+                encodable_errors(),
                 stage("decode", trail) as decoding,  # starts here: the time in the queue is not decoding
                 self._metrics.counting_failures(),
                 self._library.open(source, expected_fingerprint=video.fingerprint) as copy,

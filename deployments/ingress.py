@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -30,13 +30,19 @@ from deployments.orchestrator_client import OrchestratorHandle
 from deployments.serving.body_flow import PacedBodies, warn_if_unpaced
 from deployments.serving.event_loops import EventLoopHealth
 from deployments.wire.errors import add_error_handlers
+from deployments.wire.request_texts import check_request_line
 from pipeline.sources import open_resumable_uploads, open_upload_store
 from pipeline.store import AsyncAnalysisStore, open_store
 
 
 def build_http_app() -> FastAPI:
     """Build the application with all routes. They get the replica's Service from `deployments.api.service`."""
-    app = FastAPI(title="Longtake", summary="Answers about videos of any length.", version=version("longtake"))
+    app = FastAPI(
+        title="Longtake",
+        summary="Answers about videos of any length.",
+        version=version("longtake"),
+        dependencies=[Depends(check_request_line)],
+    )
     app.add_middleware(PacedBodies)
     add_error_handlers(app)
     app.add_middleware(RequestSpans)

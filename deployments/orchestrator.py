@@ -14,6 +14,7 @@ from deployments.chunks.kept_answers import KeptAnswers
 from deployments.config import AnalysisSettings
 from deployments.model_choice import ModelChoice
 from deployments.serving.event_loops import EventLoopHealth
+from deployments.serving.ray_errors import encodable_errors
 from deployments.serving.retries import deadline, with_retries
 from deployments.serving.text_relay import TextRelay, relay_through, relayed
 from deployments.telemetry.analysis_monitor import AnalysisMonitor
@@ -36,7 +37,7 @@ from pipeline.answers.rates import MeasuredRates, workload
 from pipeline.answers.timed_results import timed_results
 from pipeline.concurrency import run_windowed
 from pipeline.config import StoreSettings
-from pipeline.errors import EngineBusy, LongtakeError
+from pipeline.errors import EngineBusy, LongtakeError, RequestPoisoned
 from pipeline.planning.visual_tokens import TEMPORAL_PATCH
 from pipeline.store import AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkPlan, Note, TextDelta, TokenBudget, TokenUsage, Trail, WrittenToken
@@ -68,6 +69,7 @@ class _Answer:
 
     text: str | None = None
     error: str | None = None
+    is_poisoned: bool = False
     finish_reason: str = "stop"
     merge_usage: TokenUsage = field(default_factory=TokenUsage)
     merge_levels: int = 0
@@ -120,18 +122,20 @@ class Orchestrator(EventLoopHealth):
 
     async def estimate(self, job: AnalysisJob) -> Estimate:
         """Estimate frames, tokens and seconds of `job`. Raises what `analyze` raises before its plan."""
-        plan = await self._plan(job, await self.max_model_len())
-        work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
-        return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
+        with encodable_errors():
+            plan = await self._plan(job, await self.max_model_len())
+            work = workload(plan, job.prompt, is_merged=not job.is_answered_by_chunks(len(plan.chunks)))
+            return Estimate(plan, planned_coverage(plan), work, self._rates.expected(work))
 
     async def analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         """Yield a PlanReady, a ChunkDone and a Progress for each chunk, AnswerDeltas and an AnalysisDone.
 
         Raises LongtakeError before the plan; later failures are part of the result.
         """
-        async with aclosing(self._monitor.run(job, self._analyze)) as events:
-            async for event in events:
-                yield event
+        with encodable_errors():
+            async with aclosing(self._monitor.run(job, self._analyze)) as events:
+                async for event in events:
+                    yield event
 
     async def _analyze(self, job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
         with self._admitted():
@@ -254,7 +258,7 @@ class Orchestrator(EventLoopHealth):
                     )
                 merge.set(levels=merged.levels)
         except LongtakeError as error:
-            return _Answer(error=error.message)
+            return _Answer(error=error.message, is_poisoned=isinstance(error, RequestPoisoned))
         self._rates.record_merge(len(notes), time.perf_counter() - started)
         return _Answer(
             text=merged.generation.text,
@@ -294,6 +298,7 @@ def _done(run: _Run, answers: Sequence[ChunkAnswer], answer: _Answer) -> Analysi
         total_seconds=time.perf_counter() - run.started,
         citations=citations,
         timed_results=timed_results(answer.text, citations, answers, duration_seconds=run.plan.video.duration_seconds),
+        is_poisoned=answer.is_poisoned,
     )
 
 

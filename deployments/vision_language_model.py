@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from deployments.logs import logger
 from deployments.model_choice import ModelChoice
+from deployments.serving.ray_errors import encodable_errors
 from deployments.serving.text_relay import end_of
 from deployments.telemetry.tracing import stage
 from pipeline.errors import EngineDied
@@ -44,7 +45,8 @@ class VisionLanguageModel:
 
     async def check_token_sampling(self, token_sampling: TokenSampling) -> None:
         """Raise InvalidRequest for parameters that the engine would reject for every chunk."""
-        await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
+        with encodable_errors():
+            await asyncio.to_thread(self._engine.check_token_sampling, token_sampling)
 
     async def answer(
         self, chunk: PreparedChunk, prompt: Prompt, token_sampling: TokenSampling, turn: Turn, trail: Trail = NO_TRAIL
@@ -126,8 +128,9 @@ class VisionLanguageModel:
     async def _working(self) -> AsyncIterator[None]:
         self._num_running += 1
         try:
-            async with _exit_without_engine():
-                yield
+            with encodable_errors():
+                async with _exit_without_engine():
+                    yield
         finally:
             self._num_running -= 1
 

@@ -229,6 +229,8 @@ class File:
     purpose: str = "vision"
     expires_at: int | None = None
     """Unix time in seconds; `None` if the upload does not expire."""
+    status: Literal["processed", "error"] = "processed"
+    """`error` if the server cannot read its record of the upload, so that only id and size are known."""
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -165,6 +165,8 @@ class AnalysisDone:
     """Every time that the answer gives."""
     timed_results: tuple[TimedResult, ...] = ()
     """The pieces of the answer by its times, or one result per chunk if the answer gives no time."""
+    is_poisoned: bool = False
+    """Whether the merge crashed replicas, so that another run must not repeat it."""
 
     @property
     def num_answered(self) -> int:

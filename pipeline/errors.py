@@ -24,6 +24,7 @@ LongtakeError
     ├── EngineDied              the engine's process ended; its replica must be replaced
     ├── EngineBusy              the queue is as long as the operator allows; the client may retry
     ├── ReplicaLost             a replica died and the retries are used up
+    ├── RequestPoisoned         two replicas died of this request; it is not tried on a third
     ├── DeadlineExceeded        the work did not finish in time
     ├── StoreFailed             the database of analyses failed or does not respond
     └── LeaseLost               another runner has taken over the stored analysis
@@ -36,18 +37,23 @@ from __future__ import annotations
 
 import re
 
+from pipeline.unicode import encodable
+
 
 class LongtakeError(Exception):
     """Base of all errors here.
 
     `param` has a default so that every class survives pickling across a Serve handle: required extra arguments of
     `__init__` do not (they arrive as ray's UnserializableException).
+
+    Lone surrogates in the texts become escapes: Ray encodes an exception's text as UTF-8, and a worker dies if it
+    cannot.
     """
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
+        self.message = encodable(message)
+        self.param = None if param is None else encodable(param)
+        super().__init__(self.message)
 
     @classmethod
     def type_name(cls) -> str:
@@ -144,6 +150,10 @@ class EngineBusy(ServiceError):
 
 
 class ReplicaLost(ServiceError):
+    pass
+
+
+class RequestPoisoned(ServiceError):
     pass
 
 

@@ -46,7 +46,8 @@ class FileBody(BaseModel):
     expires_at: int | None
     filename: str
     purpose: str
-    status: Literal["processed"] = "processed"
+    status: Literal["processed", "error"] = "processed"
+    """`error`: the file's record is damaged, so that only its id and size are known."""
 
     @classmethod
     def of(cls, file: StoredFile) -> Self:
@@ -57,6 +58,7 @@ class FileBody(BaseModel):
             expires_at=file.expires_at,
             filename=file.file_name,
             purpose=file.purpose,
+            status="error" if file.is_damaged else "processed",
         )
 
 

@@ -17,6 +17,7 @@ from deployments.api.dialect_route import dialect_route
 from deployments.api.files import FileBody, expiry, validated_fields
 from deployments.api.service import ServiceDependency
 from deployments.wire.errors import plain_error
+from deployments.wire.request_texts import find_unsafe
 from pipeline.errors import InvalidRequest, UnsupportedMedia
 from pipeline.sources import Appender, ResumableUpload, ResumableUploads
 
@@ -219,4 +220,8 @@ def _metadata(header: str) -> dict[str, str]:
                 f"Upload-Metadata contains {name[:40]!r} with a value that is not UTF-8 in base64.",
                 param="Upload-Metadata",
             ) from None
+    if fault := find_unsafe(found):
+        raise InvalidRequest(
+            f"{fault.param} is not usable: {fault.description}; leave it out.", param="Upload-Metadata"
+        )
     return found

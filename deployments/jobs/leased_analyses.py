@@ -24,7 +24,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 """Pause before an interrupted analysis is retried, doubled each time."""
 BUSY_PAUSE_SECONDS = 2.0
 _TRANSIENT = (errors.ServiceError, errors.SourceUnavailable)
-"""Errors that a later run may not meet."""
+"""Errors that a later run may not meet, except for RequestPoisoned: each run would crash replicas again."""
 _TRANSIENT_CHUNK_FAILURES = frozenset(
     error.type_name()
     for error in (errors.ReplicaLost, errors.EngineDied, errors.EngineBusy, errors.DeadlineExceeded, errors.StoreFailed)
@@ -142,6 +142,7 @@ class LeasedAnalyses:
     async def _release_or_fail(self, claimed: ClaimedAnalysis, journal: RunJournal, error: Exception) -> None:
         own = own_error(error)
         is_transient = isinstance(own, _TRANSIENT) or not isinstance(own, errors.LongtakeError)
+        is_transient = is_transient and not isinstance(own, errors.RequestPoisoned)
         is_busy = isinstance(own, errors.EngineBusy)
         if not is_busy and (not is_transient or claimed.attempts >= self._settings.max_attempts):
             logger.warning("%s failed: %s", claimed.lease.analysis_id, own, exc_info=error)
@@ -162,5 +163,5 @@ def _check_uninterrupted(event: AnalysisEvent) -> None:
         failure = event.answer.failure
         if failure.type in _TRANSIENT_CHUNK_FAILURES:
             raise Interrupted(f"chunk {event.answer.chunk_index}: {failure.message}")
-    if isinstance(event, AnalysisDone) and event.answer_error is not None:
+    if isinstance(event, AnalysisDone) and event.answer_error is not None and not event.is_poisoned:
         raise Interrupted(f"merging: {event.answer_error}")

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from deployments.logs import logger
 from deployments.serving.ray_errors import INTERNAL_ERROR, own_error
 from pipeline import errors
+from pipeline.unicode import encodable
 
 STATUS: dict[type[errors.LongtakeError], int] = {
     errors.InvalidRequest: 400,
@@ -37,6 +38,7 @@ STATUS: dict[type[errors.LongtakeError], int] = {
     errors.EngineDied: 503,
     errors.EngineBusy: 429,
     errors.ReplicaLost: 503,
+    errors.RequestPoisoned: 500,
     errors.DeadlineExceeded: 504,
     errors.StoreFailed: 503,
     errors.LeaseLost: 503,
@@ -82,7 +84,7 @@ def with_retry_after(response: JSONResponse) -> JSONResponse:
 
 def plain_error(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
     """Return the body for an error that is not one of our exceptions."""
-    return {"error": {"type": kind, "message": message, "param": param}}
+    return {"error": {"type": kind, "message": encodable(message), "param": param}}
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.types import Message, Receive
 
+from deployments.wire.request_texts import check_texts, find_unsafe, may_hold_unsafe
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceTooLarge
 
@@ -27,13 +28,16 @@ async def read_json(request: Request, settings: SourceSettings) -> dict[str, Any
         if len(body) > limit:
             raise _too_large(limit)
     try:
-        value = json.loads(body)
+        text = body.decode(json.detect_encoding(body), "surrogatepass")  # as json.loads does
+        value = json.loads(text)
     except ValueError as error:
         raise InvalidRequest(f"The body is not JSON ({error}).") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply; its fields are plain values and short lists.") from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"The body is a JSON {type(value).__name__}; send an object.")
+    if may_hold_unsafe(text):
+        check_texts(value)
     return value
 
 
@@ -44,6 +48,8 @@ async def read_form(request: Request, settings: SourceSettings) -> AsyncIterator
     check_content_length(request, limit)
     limited = Request(request.scope, _limited(request.receive, limit))  # Content-Length may be missing or wrong
     async with limited.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=FIELDS_BYTES) as form:
+        for name, value in form.multi_items():
+            check_texts({name: value if isinstance(value, str) else value.filename})
         yield form
 
 
@@ -52,9 +58,12 @@ def from_form(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except ValueError:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
         return value
+    if fault := find_unsafe(parsed):
+        raise ValueError(f"{fault.description}; leave it out")
+    return parsed
 
 
 def form_fields(form: FormData) -> dict[str, str]:

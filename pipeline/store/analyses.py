@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.errors import AnalysisNotFound, EngineBusy, IdempotencyConflict
 from pipeline.store.database import Clock, Database
 from pipeline.store.event_log import end_analysis, select_events
-from pipeline.store.json_columns import ABOUTS, FAILURES, JOBS
+from pipeline.store.json_columns import ABOUTS, FAILURES, JOBS, UNREADABLE
 from pipeline.store.records import (
-    FINISHED,
     UNFINISHED,
+    AnalysisAbout,
+    AnalysisFailure,
     AnalysisPage,
     AnalysisRecord,
     AnalysisStatus,
@@ -26,6 +30,16 @@ from pipeline.store.records import (
     StoredEvent,
 )
 from pipeline.store.tables import ANALYSES, EVENTS
+from pipeline.unicode import encodable
+
+logger = logging.getLogger(__name__)
+
+UNREADABLE_RECORD = AnalysisFailure(
+    "unreadable_record",
+    "The stored record of this analysis is damaged, or another release of the server wrote it. Delete the analysis and "
+    "send the request again; the server's log has the reason.",
+)
+_RECORD: TypeAdapter[AnalysisRecord] = TypeAdapter(AnalysisRecord)
 
 
 class Analyses:
@@ -99,7 +113,7 @@ class Analyses:
 
     def delete(self, analysis_id: str) -> str | None:
         """Delete an analysis that has ended, with everything stored of it. Return the id of its own upload, if any."""
-        is_it = sa.and_(ANALYSES.c.id == analysis_id, ANALYSES.c.status.in_(FINISHED))
+        is_it = sa.and_(ANALYSES.c.id == analysis_id, ANALYSES.c.status.not_in(UNFINISHED))
         with self._database.writing() as connection:
             row = connection.execute(sa.delete(ANALYSES).where(is_it).returning(ANALYSES.c.owned_file_id)).one_or_none()
         if row is None:
@@ -170,6 +184,42 @@ def not_found(analysis_id: str, param: str | None = None) -> AnalysisNotFound:
 
 
 def record_of(row: sa.Row[Any]) -> AnalysisRecord:
+    """Return a row's record. Of an unreadable row it has the id, UNREADABLE_RECORD, and what else can be read."""
+    try:
+        return _checked(_read(row))
+    except UNREADABLE:
+        logger.exception("the record of %s cannot be read", row.id)
+    return AnalysisRecord(
+        analysis_id=row.id,
+        status=AnalysisStatus(row.status) if row.status in set(AnalysisStatus) else AnalysisStatus.FAILED,
+        created_at=_seconds(row.created_at) or 0.0,
+        updated_at=_seconds(row.updated_at) or 0.0,
+        started_at=_seconds(row.started_at),
+        completed_at=_seconds(row.completed_at),
+        expires_at=_seconds(row.expires_at),
+        model=encodable(str(row.model)),
+        about=AnalysisAbout("", "", None),
+        chunks_done=0,
+        num_chunks=None,
+        merging=False,
+        failure=UNREADABLE_RECORD,
+    )
+
+
+def _seconds(stored: object) -> float | None:
+    return stored if isinstance(stored, float) and math.isfinite(stored) else None
+
+
+def _checked(record: AnalysisRecord) -> AnalysisRecord:
+    """Return the record. Raises ValueError for values that SQLite stores in spite of a column's type."""
+    times = (record.created_at, record.updated_at, record.started_at, record.completed_at, record.expires_at)
+    checked = _RECORD.validate_python(record.__dict__)
+    if not all(time is None or math.isfinite(time) for time in times):
+        raise ValueError("a time is infinite")
+    return checked
+
+
+def _read(row: sa.Row[Any]) -> AnalysisRecord:
     return AnalysisRecord(
         analysis_id=row.id,
         status=AnalysisStatus(row.status),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from contextlib import suppress
 from dataclasses import asdict, replace
 
@@ -13,9 +14,12 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.analysis import Lease
 from pipeline.store.database import Clock, Database
 from pipeline.store.json_columns import CHUNK_ANSWERS as ANSWERS
+from pipeline.store.json_columns import UNREADABLE
 from pipeline.store.leases import is_held, lease_lost
 from pipeline.store.tables import ANALYSES, CHUNK_ANSWERS
 from pipeline.types import Chunk, ChunkAnswer, Prompt, TokenSampling, VideoInfo
+
+logger = logging.getLogger(__name__)
 
 _LAYOUT = 1
 """Raise this when the same inputs would give another answer, for instance when frames are presented differently."""
@@ -69,7 +73,11 @@ class Answers:
             row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        answer = replace(ANSWERS.load(row.answer), chunk_index=chunk_index)  # which may differ in another plan
+        try:
+            answer = replace(ANSWERS.load(row.answer), chunk_index=chunk_index)  # which may differ in another plan
+        except UNREADABLE:
+            logger.exception("an answer of %s cannot be read; the chunk is answered again", row.analysis_id)
+            return None
         return answer if row.analysis_id == lease.analysis_id else answer.reused()
 
     def keep(self, key: str, lease: Lease, answer: ChunkAnswer) -> None:

@@ -89,6 +89,8 @@ def _sqlite_engine(path: Path) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         connection.isolation_level = None  # transactions begin below, not implicitly
+        # Not strictly: one damaged text would fail the query for all rows.
+        connection.text_factory = lambda raw: raw.decode(errors="backslashreplace")
         connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")

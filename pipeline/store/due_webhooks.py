@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from pipeline.store.database import Clock, Database
-from pipeline.store.records import AnalysisStatus, DueWebhook
+from pipeline.store.records import FINISHED, AnalysisStatus, DueWebhook
 from pipeline.store.tables import ANALYSES
 
 
@@ -19,7 +19,7 @@ class DueWebhooks:
     def claim(self, *, lease_seconds: float) -> DueWebhook | None:
         """Claim a due webhook for `lease_seconds`, after which it is due again in case the sender died."""
         now = self._clock()
-        is_due = ANALYSES.c.webhook_due_at <= now
+        is_due = sa.and_(ANALYSES.c.webhook_due_at <= now, ANALYSES.c.status.in_(FINISHED))
         first = sa.select(ANALYSES.c.id).where(is_due).order_by(ANALYSES.c.webhook_due_at).limit(1)
         with self._database.reading() as connection:
             if connection.scalar(first) is None:

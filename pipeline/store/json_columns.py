@@ -7,10 +7,16 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
+from pipeline.errors import LongtakeError
 from pipeline.store.records import AnalysisAbout, AnalysisFailure, StoredJob
 from pipeline.types import ChunkAnswer
+from pipeline.unicode import encodable_json
 
 Value = TypeVar("Value")
+
+
+UNREADABLE = (ValueError, TypeError, RecursionError, LongtakeError)
+"""What the values of a damaged row raise, or those of a row that another release wrote."""
 
 
 class _JsonColumn(Generic[Value]):
@@ -24,7 +30,11 @@ class _JsonColumn(Generic[Value]):
         return json.dumps(self._adapter.dump_python(value, mode="json"))
 
     def load(self, text: str) -> Value:
-        return self._adapter.validate_python(json.loads(text))
+        """Return the stored value. Raises UNREADABLE.
+
+        Lone surrogates come back as escapes: earlier releases stored some, and no response can hold them.
+        """
+        return self._adapter.validate_python(encodable_json(json.loads(text)))
 
     def load_optional(self, text: str | None) -> Value | None:
         return None if text is None else self.load(text)

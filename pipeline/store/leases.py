@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.analysis import Lease, Progress
 from pipeline.errors import LeaseLost
-from pipeline.store.analyses import record_of
+from pipeline.store.analyses import UNREADABLE_RECORD, record_of
 from pipeline.store.database import Clock, Database
 from pipeline.store.event_log import append_events, end_analysis
-from pipeline.store.json_columns import JOBS, TEXTS
+from pipeline.store.json_columns import JOBS, TEXTS, UNREADABLE
 from pipeline.store.records import AnalysisFailure, AnalysisStatus, ClaimedAnalysis, EventKind, NewEvent
 from pipeline.store.tables import ANALYSES, EVENTS
+
+logger = logging.getLogger(__name__)
 
 
 class Leases:
@@ -28,7 +32,23 @@ class Leases:
         self._keep_seconds = keep_seconds
 
     def claim(self, models: Collection[str]) -> ClaimedAnalysis | None:
-        """Lease the oldest analysis of these models that is queued, or whose lease has expired."""
+        """Lease the oldest analysis of these models that is queued, or whose lease has expired.
+
+        One whose row cannot be read fails, so that it does not hold up the others.
+        """
+        while lease := self._lease_oldest(models):
+            try:
+                with self._database.reading() as connection:
+                    row = connection.execute(sa.select(ANALYSES).where(is_held(lease))).one_or_none()
+                    if row is not None:
+                        return _claimed(connection, row, lease)
+            except UNREADABLE:
+                logger.exception("the job of %s cannot be read; the analysis fails", lease.analysis_id)
+                with suppress(LeaseLost):
+                    self.fail(lease, UNREADABLE_RECORD)
+        return None
+
+    def _lease_oldest(self, models: Collection[str]) -> Lease | None:
         now = self._clock()
         is_free = sa.and_(
             ANALYSES.c.model.in_(models),
@@ -56,9 +76,9 @@ class Leases:
                     updated_at=now,
                     attempts=ANALYSES.c.attempts + 1,
                 )
-                .returning(ANALYSES)
+                .returning(ANALYSES.c.id)
             ).one_or_none()
-            return _claimed(connection, row, Lease(row.id, token)) if row else None
+        return Lease(row.id, token) if row else None
 
     def renew(self, leases: Collection[Lease]) -> frozenset[Lease]:
         """Extend these leases by a full period from now; return those that are still held."""

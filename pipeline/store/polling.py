@@ -43,7 +43,11 @@ class Polling:
 
     def counts(self) -> Mapping[AnalysisStatus, int]:
         """Return the number of stored analyses by status; a status without any is left out."""
-        query = sa.select(ANALYSES.c.status, sa.func.count().label("number")).group_by(ANALYSES.c.status)
+        query = (
+            sa.select(ANALYSES.c.status, sa.func.count().label("number"))
+            .where(ANALYSES.c.status.in_(tuple(AnalysisStatus)))  # a later release may have others
+            .group_by(ANALYSES.c.status)
+        )
         with self._database.reading() as connection:
             return {AnalysisStatus(row.status): row.number for row in connection.execute(query)}
 

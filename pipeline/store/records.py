@@ -103,7 +103,7 @@ class AnalysisRecord:
     num_chunks: int | None
     merging: bool
     failure: AnalysisFailure | None = None
-    """Set once the status is `failed`."""
+    """Set once the status is `failed`, and if the record cannot be read."""
 
     @property
     def is_finished(self) -> bool:

@@ -65,6 +65,7 @@ class FakeOrchestrator:
         self.chunk_seconds = chunk_seconds
         self.trouble: Callable[[Chunk], ChunkAnswer | None] = lambda chunk: None
         self.merge_error: Callable[[], str | None] = lambda: None
+        self.is_poisoned = False
         self.on_begin: Callable[[Chunk], None] = lambda chunk: None
         self.computed: Counter[int] = Counter()
         self.under_way = 0
@@ -99,6 +100,7 @@ class FakeOrchestrator:
                 merge_seconds=0.5,
                 total_seconds=1.0,
                 timed_results=timed_results(whole, (), answers, duration_seconds=VIDEO.duration_seconds),
+                is_poisoned=self.is_poisoned,
             )
         finally:
             self.under_way -= 1

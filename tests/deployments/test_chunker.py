@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from cachetools import LRUCache
+from ray.exceptions import RayTaskError
 
 from deployments.chunker import Chunker
 from pipeline.config import SourceSettings, VideoLimits
@@ -364,3 +366,20 @@ def test_the_videos_planned_last_are_kept(chunker: Chunker, media: Path, monkeyp
     for name in ("good.mp4", "good.mkv", "good.mp4", "good.avi"):
         plan_of(chunker, LocalVideo(name))
     assert [video.info.container for video in chunker._probed.values()] == ["mov,mp4,m4a,3gp,3g2,mj2", "avi"]
+
+
+# --- Names that cannot be encoded -------------------------------------------------------------------------------------
+
+
+def test_a_name_with_a_surrogate_is_an_error_that_ray_can_send(chunker: Chunker) -> None:
+    """Ingress refuses it. If it came all the same, the replica would die of the error, not of the video."""
+    error = refusal(chunker, LocalVideo("\udcff.mp4"))
+    assert isinstance(error, SourceNotFound)
+    assert "\\udcff.mp4" in error.message
+    RayTaskError("plan", "".join(traceback.format_exception(error)), error).to_bytes()
+
+
+def test_a_file_whose_name_is_no_unicode_is_an_error_that_ray_can_send(chunker: Chunker, media: Path) -> None:
+    (media / os.fsdecode(b"\xff.mp4")).write_bytes(b"not a video")
+    error = refusal(chunker, LocalVideo(os.fsdecode(b"\xff.mp4")))
+    RayTaskError("plan", "".join(traceback.format_exception(error)), error).to_bytes()

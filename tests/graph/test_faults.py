@@ -83,6 +83,25 @@ def _engine_is_idle() -> bool:
     return engine_core().cpu_percent(interval=1) < IDLE_CPU_PERCENT
 
 
+@pytest.mark.parametrize("wait", ["true", "false"])
+def test_a_name_that_cannot_be_encoded_kills_nothing(client: httpx.Client, wait: str) -> None:
+    """Ray cannot encode an error with half of a character in its text, and a worker that tries dies."""
+    chunkers = {replica.pid for replica in replicas("Chunker")}
+    for path in ("\udcff.mp4", "\ud83d", "a\x00.mp4"):
+        content = json.dumps({"prompt": "What happens?", "video_path": path})
+        response = client.post("/v1/analyses", content=content, params={"wait": wait})
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "video_path")
+    for path in ("/v1/analyses/%00", "/v1/analyses/%ff"):
+        assert client.get(path).json()["error"]["param"] == "analysis_id"
+    key = [(b"Idempotency-Key", b"\xff")]
+    refusal = client.post("/v1/analyses", content=json.dumps(BODY), params={"wait": "false"}, headers=key).json()[
+        "error"
+    ]
+    assert refusal["param"] == "Idempotency-Key"
+    assert client.get("/v1/analyses").status_code == 200
+    assert {replica.pid for replica in replicas("Chunker")} == chunkers
+
+
 def test_the_killed_are_replaced(client: httpx.Client) -> None:
     wait_until(lambda: len(replicas("FrameDecoder")) >= 2, timeout_seconds=60, what="two decoders")
     assert len(worker_hosts("DecodeWorker")) == 1  # they share what it imports

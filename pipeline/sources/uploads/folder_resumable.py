@@ -34,6 +34,7 @@ from pipeline.sources.uploads.resumable_uploads import (
     new_upload_id,
 )
 from pipeline.sources.uploads.stored_files import StoredFile, check_file_name, check_room, empty_file
+from pipeline.unicode import encodable_json
 
 _LOCK_SECONDS = 10.0
 """A broken connection locks its upload until the server notices, usually at once."""
@@ -122,7 +123,7 @@ class FolderResumableUploads:
     def _unfinished(self, upload_id: str) -> ResumableUpload:
         folder = self._folder(upload_id)
         with folder_errors(), _missing(upload_id):
-            about = json.loads((folder / RESUMABLE_ABOUT).read_text())
+            about = encodable_json(json.loads((folder / RESUMABLE_ABOUT).read_text()))
             offset_bytes = (folder / "video").stat().st_size
             if is_abandoned(folder):
                 raise missing(upload_id)

@@ -8,7 +8,10 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from pipeline.config import SourceSettings
 from pipeline.errors import ServiceError, SourceNotFound
@@ -20,14 +23,30 @@ from pipeline.sources.uploads.stored_files import (
     check_room,
     checked_blocks,
     checked_file_id,
+    damaged_file,
     expired,
     is_file_id,
     new_file_id,
 )
+from pipeline.unicode import encodable_json
 
 _READ_BYTES = 256 * 1024
 RESUMABLE_PREFIX = ".upload-"
 RESUMABLE_ABOUT = "upload.json"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The content of `about.json`."""
+
+    file_name: str
+    created_at: int
+    purpose: str = DEFAULT_PURPOSE
+    """Uploads from before 0.2 have neither this nor an expiry."""
+    expires_at: int | None = None
+
+
+_RECORD = TypeAdapter(_Record)
 
 
 class FolderUploads:
@@ -129,16 +148,14 @@ class FolderUploads:
     def _stored(self, file_id: str) -> StoredFile:
         folder = self._visible(file_id)
         with folder_errors(), _missing_upload(file_id):
-            about = json.loads((folder / "about.json").read_text())
+            about = (folder / "about.json").read_bytes()
+            came_at = (folder / "about.json").stat().st_mtime
             size_bytes = (folder / "video").stat().st_size
-        return StoredFile(
-            file_id,
-            size_bytes,
-            about["file_name"],
-            about["created_at"],
-            about.get("purpose", DEFAULT_PURPOSE),  # uploads from before 0.2 have neither
-            about.get("expires_at"),
-        )
+        try:
+            record = _RECORD.validate_python(encodable_json(json.loads(about)))
+        except (ValueError, RecursionError):
+            return damaged_file(file_id, size_bytes, came_at)
+        return StoredFile(file_id, size_bytes, record.file_name, record.created_at, record.purpose, record.expires_at)
 
     def _visible(self, file_id: str) -> Path:
         return self.folder / checked_file_id(file_id)
@@ -156,7 +173,7 @@ class FolderUploads:
             if path.name.startswith(RESUMABLE_PREFIX):
                 return int(json.loads((path / RESUMABLE_ABOUT).read_text())["length_bytes"])
             return (path / "video").stat().st_size
-        except (OSError, ValueError):  # being created or deleted
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):  # being created or deleted, or damaged
             return 0
 
     def _write(self, path: Path, blocks: Iterable[bytes]) -> int:

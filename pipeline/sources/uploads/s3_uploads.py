@@ -24,6 +24,7 @@ from pipeline.sources.uploads.stored_files import (
     check_room,
     checked_blocks,
     checked_file_id,
+    damaged_file,
     expired,
     is_file_id,
     new_file_id,
@@ -107,7 +108,7 @@ class S3Uploads:
             if is_file_id(name):
                 sizes += size_bytes
             elif name.startswith(RESUMABLE_PREFIX) and name.endswith(ABOUT_SUFFIX):
-                with suppress(SourceNotFound):
+                with suppress(SourceNotFound, ValueError, TypeError, KeyError):  # gone by now, or damaged
                     sizes += self._announced_bytes(name)
         return sizes
 
@@ -131,14 +132,18 @@ class S3Uploads:
         key = self.key(checked_file_id(file_id))
         with s3_store_errors(f"The upload {file_id}", SourceForbidden):
             head = self.client.head_object(Bucket=self.bucket, Key=key)
-        metadata = head["Metadata"]
+        metadata, created_at = head["Metadata"], head["LastModified"].timestamp()
+        try:
+            expires_at = int(metadata["expires-at"]) if "expires-at" in metadata else None
+        except ValueError:
+            return damaged_file(file_id, head["ContentLength"], created_at)
         return StoredFile(
             file_id,
             head["ContentLength"],
             unquote(metadata.get("file-name", "")),
-            int(head["LastModified"].timestamp()),
+            int(created_at),
             unquote(metadata.get("purpose", DEFAULT_PURPOSE)),
-            int(metadata["expires-at"]) if "expires-at" in metadata else None,
+            expires_at,
         )
 
     def objects(self) -> Iterator[tuple[str, int, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -14,6 +15,8 @@ from typing import Protocol
 from pipeline.config import SourceSettings
 from pipeline.errors import InvalidRequest, SourceNotFound, SourceTooLarge, UploadStoreFull
 from pipeline.types import S3Video
+
+logger = logging.getLogger(__name__)
 
 _MAX_NAME_BYTES = 255
 REQUEST_PURPOSE = "request"
@@ -37,10 +40,18 @@ class StoredFile:
     """The client's value, or REQUEST_PURPOSE for a video inside a request."""
     expires_at: int | None = None
     """Unix time in seconds; None keeps the file until it is deleted."""
+    is_damaged: bool = False
+    """Whether its record cannot be read. Its name, purpose and expiry are unknown then; its bytes may be fine."""
 
     @property
     def is_expired(self) -> bool:
         return self.expires_at is not None and time.time() >= self.expires_at
+
+
+def damaged_file(file_id: str, size_bytes: int, created_at: float) -> StoredFile:
+    """Return an upload whose record cannot be read, so that it can be listed, and deleted."""
+    logger.error("the record of the upload %s cannot be read", file_id)
+    return StoredFile(file_id, size_bytes, "", int(created_at), is_damaged=True)
 
 
 @dataclass(frozen=True)

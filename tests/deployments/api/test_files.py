@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -173,3 +174,31 @@ def test_uploads_that_are_refused(client: TestClient, uploads: Path) -> None:
     assert error_of(client.post("/v1/files", files={"file": ("a.mp4", b"x" * 2**23)}), 413)
     error_of(client.get("/v1/files/..%2f..%2fetc"), 404)
     assert list(uploads.iterdir()) == []
+
+
+# --- Records that cannot be read --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("about", [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"file_name": 1}', b"[" * 5000])
+def test_a_file_whose_record_is_damaged_breaks_no_list(client: TestClient, uploads: Path, about: bytes) -> None:
+    ids = [upload(client, name=f"{number}.mp4")["id"] for number in range(3)]
+    (uploads / ids[1] / "about.json").write_bytes(about)
+    listed = {file["id"]: file for file in client.get("/v1/files").json()["data"]}
+    assert listed.keys() == set(ids)
+    assert [listed[file_id]["status"] for file_id in ids] == ["processed", "error", "processed"]
+    assert listed[ids[1]] == client.get(f"/v1/files/{ids[1]}").json()
+    assert (listed[ids[1]]["bytes"], listed[ids[1]]["filename"]) == (len(b"video"), "")
+    assert client.get("/v1/files", params={"limit": 1, "after": client.get("/v1/files").json()["first_id"]}).json()[
+        "data"
+    ]
+    assert client.get(f"/v1/files/{ids[1]}/content").content == b"video"
+    assert client.delete(f"/v1/files/{ids[1]}").json()["deleted"]
+    assert upload(client)
+
+
+def test_a_name_that_an_earlier_release_stored_is_listed(client: TestClient, uploads: Path) -> None:
+    file_id = upload(client)["id"]
+    about = {"file_name": "\udcff.mp4", "created_at": 1, "purpose": "vision", "expires_at": None}
+    (uploads / file_id / "about.json").write_text(json.dumps(about))
+    assert client.get("/v1/files").json()["data"][0]["filename"] == "\\udcff.mp4"
+    assert client.get(f"/v1/files/{file_id}/content").status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.deployments.api.native_requests import ASKED, VIDEO_BYTES
 from tests.deployments.api.result_bodies import ANALYSIS, CHUNK_RESULT, FAILED_RESULT, VIDEO_INFO
 from tests.deployments.api.storing import ROUTE, STORED, ask, claimed_by, journal_of, numbered
 from tests.deployments.api.wire import error_of, events_of
+from tests.pipeline.store.damage import DAMAGE, SQLITE_DAMAGE, damage
 
 SIGNED = "https://example.com/films/cat.mp4?signature=secret#t"
 
@@ -332,3 +334,37 @@ def test_the_webhooks_url_is_checked(app: FastAPI, service: Service) -> None:
     for url in ("ftp://example.com", "https://user:password@example.com", "example.com", long):
         error = error_of(client.post(STORED, json=ASKED | {"webhook": {"url": url}}), 400)
         assert error["param"] == "webhook"
+
+
+# --- Rows that cannot be read -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [*DAMAGE, *SQLITE_DAMAGE])
+def test_a_row_that_cannot_be_read_breaks_no_list(
+    client: TestClient, store: AnalysisStore, values: dict[str, object]
+) -> None:
+    ids = [ask(client)["id"] for _ in range(3)]
+    client.delete(f"{ROUTE}/{ids[1]}")
+    damage(store, ids[1], values)
+    listed = {analysis["id"]: analysis for analysis in client.get(ROUTE).json()["data"]}
+    assert listed.keys() == set(ids)
+    assert listed[ids[1]]["error"]["type"] == "unreadable_record"
+    assert listed[ids[0]]["error"] is None
+    assert client.get(f"{ROUTE}/{ids[1]}").json()["error"]["type"] == "unreadable_record"
+    assert client.get(f"/status/{ids[1]}").json()["status"] in ("FAILED", "CANCELLED")
+    assert client.get("/health").status_code == 200
+    if "created_at" not in values:
+        page = client.get(ROUTE, params={"limit": 1, "after": ids[1]}).json()
+        assert [analysis["id"] for analysis in page["data"]] == [ids[0]]
+    assert client.delete(f"{ROUTE}/{ids[1]}").json()["deleted"]
+
+
+def test_what_an_earlier_release_stored_of_a_surrogate_is_listed(client: TestClient, store: AnalysisStore) -> None:
+    analysis_id = ask(client)["id"]
+    about = json.dumps({"prompt": "What?", "video": "\udcff.mp4", "file_id": None, "metadata": [["\ud800", "\udfff"]]})
+    failure = json.dumps({"type": "source_not_found", "message": "no \udcff.mp4", "param": None})
+    damage(store, analysis_id, {"status": "failed", "about": about, "failure": failure})
+    listed = client.get(ROUTE).json()["data"][0]
+    assert (listed["video"], listed["error"]["message"]) == ("\\udcff.mp4", "no \\udcff.mp4")
+    assert listed["metadata"] == {"\\ud800": "\\udfff"}
+    assert client.get(f"{ROUTE}/{analysis_id}").json()["video"] == "\\udcff.mp4"

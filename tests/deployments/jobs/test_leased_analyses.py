@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +19,12 @@ from deployments.jobs.leased_analyses import LeasedAnalyses
 from deployments.model_choice import ModelChoice, choose_model
 from deployments.wire.stored_events import EVENT_NAMES, event_data
 from pipeline import errors
-from pipeline.analysis import ChunkDone
+from pipeline.analysis import AnalysisEvent, AnalysisJob, ChunkDone
 from pipeline.config import StoreSettings
 from pipeline.store import AnalysisStatus, AnalysisStore, AsyncAnalysisStore, open_store
 from pipeline.types import Chunk, ChunkAnswer, ChunkFailure
 from tests.deployments.fake_orchestrator import FakeOrchestrator
+from tests.pipeline.store.damage import damage
 from tests.pipeline.store.samples import new, text_event
 
 SETTINGS = StoreSettings(lease_seconds=1, max_attempts=3, max_running=2)
@@ -320,3 +321,58 @@ async def test_a_text_goes_on_where_it_was(store: AnalysisStore, orchestrator: F
         await until_ended(store, analysis_id)
     told = events(store, analysis_id)
     assert "".join(body["text"] for name, body in told if name == "delta") == told[-1][1]["aggregated_response"]
+
+
+async def test_poison_is_run_once(store: AnalysisStore, orchestrator: FakeOrchestrator) -> None:
+    """Each further run would crash replicas again."""
+
+    async def analyze(job: AnalysisJob) -> AsyncGenerator[AnalysisEvent, None]:
+        orchestrator.computed[0] += 1
+        raise errors.RequestPoisoned("The plan: 2 replicas crashed while they worked on it.")
+        yield
+
+    orchestrator.analyze = analyze  # type: ignore[method-assign]
+    analysis_id = ask(store)
+    async with running(store, orchestrator):
+        assert await until_ended(store, analysis_id) == AnalysisStatus.FAILED
+    failure = store.analyses.get(analysis_id).failure
+    assert failure and failure.type == "request_poisoned"
+    assert orchestrator.computed[0] == 1
+
+
+async def test_a_chunk_that_is_poison_is_not_repeated(store: AnalysisStore, orchestrator: FakeOrchestrator) -> None:
+    poison = ChunkFailure("request_poisoned", "Chunk 2: 2 replicas crashed while they worked on it.")
+    failed = ChunkAnswer(2, 0.0, 1.0, 1.0, 2, None, poison)
+    orchestrator.trouble = lambda chunk: failed if chunk.index == 2 else None
+    analysis_id = ask(store)
+    async with running(store, orchestrator):
+        assert await until_ended(store, analysis_id) == AnalysisStatus.COMPLETED
+    answer = events(store, analysis_id)[-1][1]
+    assert answer["partial"]
+    assert orchestrator.computed[2] == 1
+
+
+async def test_a_merge_that_is_poison_is_not_repeated(store: AnalysisStore, orchestrator: FakeOrchestrator) -> None:
+    merges: list[int] = []
+
+    def fail() -> str:
+        merges.append(1)
+        return "The merge: 2 replicas crashed while they worked on it."
+
+    orchestrator.merge_error, orchestrator.is_poisoned = fail, True
+    analysis_id = ask(store)
+    async with running(store, orchestrator):
+        assert await until_ended(store, analysis_id) == AnalysisStatus.COMPLETED
+    assert len(merges) == 1
+    assert events(store, analysis_id)[-1][1]["aggregation_error"].startswith("The merge")
+
+
+async def test_a_job_that_cannot_be_read_holds_up_no_other(
+    store: AnalysisStore, orchestrator: FakeOrchestrator
+) -> None:
+    damaged, sound = ask(store), ask(store)
+    damage(store, damaged, {"job": "{"})
+    async with running(store, orchestrator):
+        assert await until_ended(store, sound) == AnalysisStatus.COMPLETED
+    failure = store.analyses.get(damaged).failure
+    assert failure and failure.type == "unreadable_record"

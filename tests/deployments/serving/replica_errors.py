@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
@@ -18,6 +19,7 @@ from pipeline.errors import EngineFailed
 
 TRACEBACK = "Traceback ... File '/home/operator/secret.py' pid=123, ip=10.0.0.7"
 OBJECT = "f" * 56
+ACTOR_ID_BYTES = 16
 
 
 def from_replica(cause: Exception) -> Exception:
@@ -50,3 +52,28 @@ OTHERS = [
     TimeoutError(),
     None,
 ]
+
+
+def died(replica: int, reason: str = "its worker process has died. Worker exit type: SYSTEM_ERROR") -> ActorDiedError:
+    """What a call gets whose replica, one of several, died meanwhile."""
+    context = ActorDiedErrorContext(
+        actor_id=bytes([replica]) * ACTOR_ID_BYTES,
+        class_name="ServeReplica:longtake:Chunker",
+        error_message=f"The actor is dead because {reason}",
+    )
+    return ActorDiedError(context)
+
+
+STOPPED = [
+    died(1, "it was killed by `ray.kill`."),
+    died(1, "all references to the actor were removed."),
+    died(1, "its owner has died. Owner Id: 1"),
+    died(1, "the actor died because its node has died. Node Id: 1"),
+    ActorUnavailableError("gone for now", b"1" * ACTOR_ID_BYTES),
+    ObjectLostError(OBJECT, "10.0.0.7", ""),
+    RayActorError(),
+    ActorDiedError(),
+    ValueError("a defect of ours"),
+    None,
+]
+"""None of them means that a replica died of the call."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
+from ray.exceptions import ObjectLostError
+from ray.serve.exceptions import RayServeException
 
 from deployments.serving import retries
 from deployments.serving.retries import deadline, with_retries
-from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, ReplicaLost
-from tests.deployments.serving.replica_errors import LOSSES, from_replica
+from pipeline.errors import DeadlineExceeded, EngineBusy, EngineFailed, ReplicaLost, RequestPoisoned
+from tests.deployments.serving.replica_errors import LOSSES, OBJECT, STOPPED, chained, died, from_replica
 
 
 class Call:
@@ -86,3 +89,28 @@ async def test_deadline() -> None:
             await asyncio.Event().wait()
     async with deadline(10, "Chunk 7"):
         pass
+
+
+# --- Poison -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("between", [[], [EngineBusy("full")], [ObjectLostError(OBJECT, "10.0.0.7", "")]])
+async def test_two_crashed_replicas_are_enough(between: list[Exception], caplog: pytest.LogCaptureFixture) -> None:
+    call = Call(died(1), *between, chained(RayServeException("a request failed"), died(2)), died(3))
+    with caplog.at_level(logging.ERROR), pytest.raises(RequestPoisoned, match="Chunk 7: 2 replicas crashed"):
+        await with_retries(call, attempts=4, what="Chunk 7")
+    assert call.count == 2 + len(between)
+    assert "01" * 16 in caplog.text and "02" * 16 in caplog.text
+
+
+async def test_poison_is_named_even_at_the_last_attempt() -> None:
+    with pytest.raises(RequestPoisoned):
+        await with_retries(Call(died(1), died(2)), attempts=2, what="Chunk 7")
+
+
+@pytest.mark.parametrize("losses", [[died(1)] * 3, [died(1), *STOPPED[:2]], [died(1), *STOPPED[4:6]]])
+async def test_other_losses_are_no_poison(losses: list[Exception]) -> None:
+    """Two calls to one replica that has died, or replicas that were stopped."""
+    call = Call(*losses)
+    assert await with_retries(call, attempts=4, what="Chunk 7") == "text"
+    assert call.count == len(losses) + 1

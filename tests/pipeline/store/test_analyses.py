@@ -9,8 +9,11 @@ import pytest
 
 from pipeline.analysis import Progress
 from pipeline.errors import AnalysisNotFound, EngineBusy, IdempotencyConflict, StoreFailed
-from pipeline.store import AnalysisStatus, AnalysisStore, EventKind, IdempotencyKey
+from pipeline.store import AnalysisFailure, AnalysisStatus, AnalysisStore, EventKind, IdempotencyKey
+from pipeline.store.analyses import UNREADABLE_RECORD
+from pipeline.unicode import UNSAFE
 from tests.pipeline.store.conftest import FakeClock
+from tests.pipeline.store.damage import DAMAGE, SQLITE_DAMAGE, damage
 from tests.pipeline.store.samples import MODEL, PLAN_EVENT, RESULT_BODY, chunk_event, new
 
 
@@ -132,3 +135,61 @@ def _unreachable() -> object:
     import sqlalchemy
 
     return sqlalchemy.create_engine("postgresql+psycopg://user:secret@host-of-the-database.invalid/name")
+
+
+# --- Rows that cannot be read -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", DAMAGE)
+def test_an_unreadable_record_is_shown_by_its_id(store: AnalysisStore, values: dict[str, object]) -> None:
+    check_list(store, values)
+
+
+@pytest.mark.parametrize("values", SQLITE_DAMAGE)
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_values_that_sqlite_alone_can_hold(store: AnalysisStore, values: dict[str, object]) -> None:
+    check_list(store, values)
+
+
+def check_list(store: AnalysisStore, values: dict[str, object]) -> None:
+    """All analyses are listed, by pages of any size, however the one in the middle was damaged; it can be deleted."""
+    ids = [store.analyses.create(new(number))[0].analysis_id for number in range(3)]
+    store.analyses.cancel(ids[1])
+    damage(store, ids[1], values)
+    records = store.analyses.page(limit=10).records
+    assert {record.analysis_id for record in records} == set(ids)
+    damaged = store.analyses.get(ids[1])
+    assert damaged in records
+    assert damaged.failure == UNREADABLE_RECORD
+    assert damaged.is_finished
+    assert not UNSAFE.search(f"{damaged.model}{damaged.about}")
+    assert {record.analysis_id: record.failure for record in records if record != damaged} == {
+        ids[0]: None,
+        ids[2]: None,
+    }
+    if "created_at" not in values:
+        first = store.analyses.page(limit=2)
+        assert [record.analysis_id for record in first.records] == [ids[2], ids[1]]
+        rest = store.analyses.page(limit=2, after=ids[1])
+        assert [record.analysis_id for record in rest.records] == [ids[0]]
+    store.analyses.delete(ids[1])
+    assert len(store.analyses.page(limit=10).records) == 2
+
+
+def test_an_unreadable_record_is_logged(store: AnalysisStore, caplog: pytest.LogCaptureFixture) -> None:
+    analysis_id = store.analyses.create(new())[0].analysis_id
+    damage(store, analysis_id, {"about": "{"})
+    assert store.analyses.get(analysis_id).status == AnalysisStatus.QUEUED
+    assert analysis_id in caplog.text
+
+
+def test_surrogates_of_earlier_releases_are_shown_as_escapes(store: AnalysisStore) -> None:
+    analysis_id = store.analyses.create(new())[0].analysis_id
+    about = '{"prompt": "What?\\u0000", "video": "\\udcff.mp4", "file_id": null, "metadata": [["a\\ud800", "b"]]}'
+    failure = '{"type": "source_not_found", "message": "no file \\udcff.mp4", "param": "video_path"}'
+    damage(store, analysis_id, {"status": "failed", "about": about, "failure": failure})
+    record = store.analyses.get(analysis_id)
+    assert store.analyses.page(limit=1).records == (record,)
+    assert (record.about.prompt, record.about.video) == ("What?\0", "\\udcff.mp4")
+    assert record.about.metadata == (("a\\ud800", "b"),)
+    assert record.failure == AnalysisFailure("source_not_found", "no file \\udcff.mp4", "video_path")

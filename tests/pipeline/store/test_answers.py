@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from pipeline.analysis import Lease
 from pipeline.errors import LeaseLost
 from pipeline.store import AnalysisStore
 from pipeline.store.answers import answer_key
+from pipeline.store.tables import CHUNK_ANSWERS
 from pipeline.types import PictureTreatment, Prompt
 from tests.pipeline.store.conftest import FakeClock
 from tests.pipeline.store.samples import ANSWER, CHUNK, MODEL, PROMPT, SAMPLING, VIDEO, new
@@ -108,3 +110,14 @@ def test_it_goes_with_its_analysis(store: AnalysisStore) -> None:
     store.analyses.delete(lease.analysis_id)
     store.answers.keep(KEY, lease, ANSWER)
     assert store.answers.find(KEY, 1, another) is None
+
+
+@pytest.mark.parametrize("damaged", ["{", "null", "{}", "[" * 5000])
+def test_an_answer_that_cannot_be_read_is_as_good_as_none(store: AnalysisStore, damaged: str) -> None:
+    lease = lease_of(store)
+    store.answers.keep(KEY, lease, ANSWER)
+    assert store.answers.find(KEY, 1, lease)
+    with store.database.writing() as connection:
+        connection.execute(sa.update(CHUNK_ANSWERS).values(answer=damaged))
+    assert store.answers.find(KEY, 1, lease) is None
+    store.answers.keep(KEY, lease, ANSWER)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.store import AnalysisStatus, AnalysisStore, DueWebhook
 from tests.pipeline.store.conftest import FakeClock
+from tests.pipeline.store.damage import damage
 from tests.pipeline.store.samples import new
 
 URL = "https://example.com/hook?token=secret"
@@ -49,3 +50,12 @@ def test_each_is_sent_by_one(opened: Callable[[], AnalysisStore]) -> None:
         found = list(pool.map(lambda turn: stores[turn % 3].webhooks.claim(lease_seconds=60), range(60)))
     ids = [webhook.analysis_id for webhook in found if webhook]
     assert len(ids) == len(set(ids))
+
+
+def test_a_status_of_another_release_holds_up_no_other(store: AnalysisStore, clock: FakeClock) -> None:
+    first, second = ended(store), store.analyses.create(new(webhook_url=URL))[0].analysis_id
+    store.analyses.cancel(second)
+    damage(store, first, {"status": "archived"})
+    due = store.webhooks.claim(lease_seconds=60)
+    assert due and due.analysis_id == second
+    assert store.webhooks.claim(lease_seconds=60) is None

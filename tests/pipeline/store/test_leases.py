@@ -10,7 +10,9 @@ import pytest
 from pipeline.analysis import Progress
 from pipeline.errors import LeaseLost
 from pipeline.store import AnalysisFailure, AnalysisStatus, AnalysisStore, ClaimedAnalysis
+from pipeline.store.analyses import UNREADABLE_RECORD
 from tests.pipeline.store.conftest import FakeClock
+from tests.pipeline.store.damage import damage
 from tests.pipeline.store.samples import MODEL, PLAN_EVENT, RESULT_BODY, chunk_event, new, text_event
 
 
@@ -146,3 +148,17 @@ def _dump(store: AnalysisStore) -> str:
 
     with store.database.reading() as connection:
         return str(connection.execute(sqlalchemy.text("SELECT * FROM analyses")).all())
+
+
+@pytest.mark.parametrize("job", ["{", "null", "", '{"job": {}}', "[" * 5000, None])
+def test_a_job_that_cannot_be_read_fails_and_holds_up_no_other(store: AnalysisStore, job: str | None) -> None:
+    ids = [store.analyses.create(new(number))[0].analysis_id for number in range(3)]
+    for damaged in ids[:2]:
+        damage(store, damaged, {"job": job})
+    claimed = store.leases.claim([MODEL])
+    assert claimed and claimed.record.analysis_id == ids[2]
+    assert store.leases.claim([MODEL]) is None
+    for damaged in ids[:2]:
+        record = store.analyses.get(damaged)
+        assert (record.status, record.failure) == (AnalysisStatus.FAILED, UNREADABLE_RECORD)
+        assert [event.failure for event in store.analyses.events(damaged)] == [UNREADABLE_RECORD]

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import AnalysisNotFound
 from pipeline.store import AnalysisStatus, AnalysisStore, EventKind
+from tests.pipeline.store.damage import damage
 from tests.pipeline.store.samples import MODEL, PLAN_EVENT, RESULT_BODY, chunk_event, new, text_event
 
 KINDS = (EventKind.CHUNK, EventKind.RESULT)
@@ -67,3 +68,9 @@ def test_counts_by_status_and_number_of_retries(store: AnalysisStore) -> None:
     store.leases.release(claimed.lease, pause_seconds=0, counts=True)
     assert store.leases.claim([MODEL])
     assert store.polling.num_retried() == 1
+
+
+def test_a_status_of_another_release_is_not_counted(store: AnalysisStore) -> None:
+    ids = [store.analyses.create(new(number))[0].analysis_id for number in range(2)]
+    damage(store, ids[0], {"status": "archived"})
+    assert store.polling.counts() == {AnalysisStatus.QUEUED: 1}
