@@ -5,6 +5,8 @@ export VLLM_NO_USAGE_STATS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 # Serve's proxy reads a request's body no faster than it is taken from there.
 export RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH := deployments.serving.body_flow:pace_proxy
+# Kill a replica that fails its health checks. By default Serve waits for its requests, and a hung one never ends them.
+export RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS := 1
 # Ray starts its workers at nice 15, where decoders starve beside ordinary processes: 26-33 s instead of 7-13 s.
 export RAY_worker_niceness := 0
 # SVT-AV1, in which some films are written, prints its settings on every start; errors alone will do.

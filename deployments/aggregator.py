@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from ray.serve.handle import DeploymentHandle
 
+from deployments.serving.event_loops import EventLoopHealth
 from deployments.serving.text_relay import end_of
 from pipeline.answers.merging import Merged, MergeTask, merge_groups
 from pipeline.types import NO_TRAIL, Generation, TextDelta, TokenSampling, TokenUsage, Trail, Turn
 
 
-class Aggregator:
+class Aggregator(EventLoopHealth):
     """Merges notes with the engine that wrote them, in several levels if they exceed its context."""
 
     def __init__(self, vision_language_model: DeploymentHandle) -> None:

@@ -5,6 +5,7 @@ import threading
 
 from cachetools import LRUCache
 
+from deployments.serving.event_loops import EventLoopHealth
 from deployments.serving.ray_errors import encodable_errors
 from deployments.telemetry.decoding_metrics import SourceMetrics
 from deployments.telemetry.tracing import stage
@@ -19,7 +20,7 @@ MAX_PROBED_VIDEOS = 32
 """A probed video takes 24 bytes per frame: 8 MB for three hours at 30 frames per second."""
 
 
-class Chunker:
+class Chunker(EventLoopHealth):
     """Reads a video's packets, never its pixels, and plans its chunks."""
 
     def __init__(self, sources: SourceSettings, limits: VideoLimits, max_chunks: int) -> None:

@@ -58,6 +58,9 @@ class AppSettings(Settings):
     """`mp` puts all GPUs of one engine on one node; with `ray` they may be on several, as few as possible."""
     engine_args: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of vLLM's AsyncEngineArgs. They override Longtake's own choice."""
+    engine_stall_seconds: float | None = Field(default=None, gt=0)
+    """A busy engine that finishes no step for this long is hung, and is replaced. It must exceed the longest step: the
+    prefill of a whole prompt on a CPU, of `max_num_batched_tokens` on a GPU. None: by model and device."""
     lora_adapters: dict[AdapterName, str] = Field(default_factory=dict)
     """Folders of LoRA adapters in PEFT's format, by the names that clients send as `model`. The paths must be the same
     on every node that may run the engine."""

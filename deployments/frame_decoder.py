@@ -8,6 +8,7 @@ from contextlib import closing
 import ray
 
 from deployments.logs import logger
+from deployments.serving.event_loops import EventLoopHealth
 from deployments.serving.ray_errors import encodable_errors
 from deployments.telemetry.decoding_metrics import DecoderMetrics, SourceMetrics
 from deployments.telemetry.tracing import stage
@@ -21,7 +22,7 @@ from pipeline.sources import VideoLibrary
 from pipeline.types import NO_TRAIL, Chunk, PreparedChunk, Trail, VideoInfo, VideoSource
 
 
-class FrameDecoder:
+class FrameDecoder(EventLoopHealth):
     """Decodes one chunk at a time, in a process of its own. With one decoder per process, FFmpeg's threads never
     compete with those of another decoder, and a file that crashes the decoder crashes nothing else.
 

@@ -28,6 +28,7 @@ from deployments.config import AppSettings
 from deployments.model_choice import ModelChoice
 from deployments.orchestrator_client import OrchestratorHandle
 from deployments.serving.body_flow import PacedBodies, warn_if_unpaced
+from deployments.serving.event_loops import EventLoopHealth
 from deployments.serving.ray_token import keep_ray_token_private
 from deployments.wire.errors import add_error_handlers
 from deployments.wire.request_texts import check_request_line
@@ -62,7 +63,7 @@ def build_http_app() -> FastAPI:
 
 
 @serve.ingress(build_http_app)
-class Ingress:
+class Ingress(EventLoopHealth):
     """Serves HTTP. It handles requests and answers, never frames."""
 
     def __init__(

@@ -44,6 +44,8 @@ class ModelChoice:
     engine_args: Mapping[str, Any] = field(repr=False)
     environment: Mapping[str, str]
     """Variables for vLLM, set before it is imported."""
+    stall_seconds: float
+    """A busy engine that finishes no step for this long is hung."""
     lora_adapters: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Folders of adapters, by the names that clients use."""
     cites_times: bool = True
@@ -102,6 +104,7 @@ def choose_model(settings: AppSettings, *, num_gpus: float, vllm_has_cuda: bool)
         deployment_options=_deployment_options(settings, on_gpu),
         engine_args=_engine_args(settings, model, on_gpu) | settings.engine_args,
         environment=_environment(model, on_gpu),
+        stall_seconds=settings.engine_stall_seconds or _stall_seconds(model, on_gpu),
         lora_adapters=settings.lora_adapters,
         cites_times=not is_demo_model(model),
         notice=DEMO_NOTICE if is_demo_model(model) else None,
@@ -172,6 +175,14 @@ def _environment(model: str, on_gpu: bool) -> dict[str, str]:
         # uses, the others burn theirs: a film of ten minutes took 16 s (18 s of CPU) instead of 5 s (8 s).
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return environment
+
+
+def _stall_seconds(model: str, on_gpu: bool) -> float:
+    if on_gpu:
+        return 40.0  # a step of 16,384 tokens takes seconds; the first with a new kernel may compile it
+    if is_demo_model(model):
+        return 20.0  # a whole chunk takes a second
+    return 600.0  # a prompt is one step, and 16,384 tokens of a model with 2 billion weights take minutes
 
 
 def _engine_args(settings: AppSettings, model: str, on_gpu: bool) -> dict[str, Any]:

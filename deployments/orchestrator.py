@@ -13,6 +13,7 @@ from deployments.chunks.chunk_calls import ChunkCalls
 from deployments.chunks.kept_answers import KeptAnswers
 from deployments.config import AnalysisSettings
 from deployments.model_choice import ModelChoice
+from deployments.serving.event_loops import EventLoopHealth
 from deployments.serving.ray_errors import encodable_errors
 from deployments.serving.retries import deadline, with_retries
 from deployments.serving.text_relay import TextRelay, relay_through, relayed
@@ -76,7 +77,7 @@ class _Answer:
     tokens: tuple[WrittenToken, ...] | None = None
 
 
-class Orchestrator:
+class Orchestrator(EventLoopHealth):
     """Composes the stages: plan, decode, infer, merge."""
 
     def __init__(

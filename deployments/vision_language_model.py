@@ -15,8 +15,10 @@ from pipeline.errors import EngineDied
 from pipeline.types import NO_TRAIL, ChunkText, Generation, PreparedChunk, Prompt, TextDelta, TokenSampling, Trail, Turn
 
 CANARY = (Prompt("Say yes."), TokenSampling(max_tokens=1, temperature=0.0, top_p=1.0, top_k=0, seed=0))
-CANARY_SECONDS = 30.0
-"""Below health_check_timeout_s in serve_config.yaml, so that Serve reports this error and not a timeout."""
+CANARY_SECONDS = 3.0
+"""How long a health check waits for its canary. The next check waits for a slower one again."""
+GRACE_SECONDS = 1.0
+"""A pause before an engine counts as hung, to read the steps that it reported while this process was busy."""
 EXIT_WITHOUT_ENGINE = 70
 
 
@@ -32,8 +34,10 @@ class VisionLanguageModel:
         # vLLM takes 13 s to import, and the graph can be built and tested without it.
         from deployments.engine.engine import Engine  # noqa: PLC0415
 
-        self._engine = Engine(choice.engine_args, choice.lora_adapters, reports_to_ray=True)
+        self._engine = Engine(choice.engine_args, choice.lora_adapters, runs_in_serve=True)
+        self._stall_seconds = choice.stall_seconds
         self._num_running = 0
+        self._canary: asyncio.Task[None] | None = None
 
     async def max_model_len(self) -> int:
         """Return the number of tokens that prompt, frames and generated text share."""
@@ -70,14 +74,31 @@ class VisionLanguageModel:
             await end_of(self._engine.generate(*CANARY))
 
     async def check_health(self) -> None:
-        """Check the engine for Serve. An idle engine must generate a token; a busy one proves by its answers that it
-        works.
+        """Check the engine for Serve. A busy engine must finish steps; an idle one must generate a token, the canary.
+
+        Raises the canary's error. A canary that outlasts the check is like any other request.
         """
         async with _exit_without_engine():
             await self._engine.check_alive()
-        if not self._num_running:
-            async with asyncio.timeout(CANARY_SECONDS):
-                await self.check_ready()
+            await self._check_progress()
+        if self._canary is None and not self._num_running:
+            self._canary = asyncio.create_task(self.check_ready())
+        if self._canary is not None:
+            done, _ = await asyncio.wait({self._canary}, timeout=CANARY_SECONDS)
+            if done:
+                canary, self._canary = self._canary, None
+                canary.result()
+
+    async def _check_progress(self) -> None:
+        """Kill a busy engine that has finished no step for too long, and raise EngineDied."""
+        if self._engine.stalled_seconds < self._stall_seconds:
+            return
+        await asyncio.sleep(GRACE_SECONDS)
+        stalled_seconds = self._engine.stalled_seconds
+        if stalled_seconds >= self._stall_seconds:
+            logger.critical("The engine is busy and has finished no step for %.0f s; it is killed", stalled_seconds)
+            self._engine.kill()
+            raise EngineDied("The engine hung; try again later.")
 
     async def _generated(
         self, prompt: Prompt, token_sampling: TokenSampling, chunk: PreparedChunk | None, turn: Turn, trail: Trail
@@ -122,8 +143,8 @@ class VisionLanguageModel:
 async def _exit_without_engine() -> AsyncIterator[None]:
     """Exit this process when its engine is dead.
 
-    Serve would notice after three failed checks: 30 s in which every call fails. When the process exits, callers retry
-    on another replica at once, or wait for the next one.
+    Serve would notice after three failed checks, and every call would fail meanwhile. When the process exits, callers
+    retry on another replica at once, or wait for the next one.
     """
     try:
         yield

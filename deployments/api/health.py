@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from deployments.api.service import ServiceDependency
-from deployments.wire.errors import error_body
+from deployments.wire.errors import error_body, with_retry_after
 from pipeline.errors import LongtakeError
 
 router = APIRouter(tags=["health"])
@@ -34,5 +34,5 @@ async def ready(service: ServiceDependency) -> ReadyBody | JSONResponse:
     try:
         await service.check_ready()
     except LongtakeError as error:
-        return JSONResponse(error_body(error), 503)
+        return with_retry_after(JSONResponse(error_body(error), 503))
     return ReadyBody(model=service.model.served_model_name)

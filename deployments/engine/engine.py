@@ -1,25 +1,31 @@
 """Run Qwen3-VL on vLLM's AsyncLLM. Only this package imports vLLM."""
 
+import multiprocessing
 import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import vllm
+from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import MaxQueuedTokensError, QueueOverflowError, VLLMValidationError
-from vllm.outputs import CompletionOutput
+from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.ray_wrappers import RayPrometheusStatLogger
 from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
 
 from deployments.engine.adapters import Adapters
 from deployments.engine.inputs import EngineInputs
+from deployments.engine.progress import Progress
+from deployments.engine.vllm_logs import EngineProcessLogging, log_to_serve
 from deployments.logs import logger
 from pipeline.errors import EngineBusy, EngineDied, EngineFailed, InvalidRequest
 from pipeline.types import (
@@ -49,9 +55,9 @@ class Engine:
         engine_args: Mapping[str, Any],
         lora_adapters: Mapping[str, str] | None = None,
         *,
-        reports_to_ray: bool = False,
+        runs_in_serve: bool = False,
     ) -> None:
-        """Load the model. With `reports_to_ray`, vLLM exports its metrics through Ray.
+        """Load the model. With `runs_in_serve`, vLLM exports its metrics through Ray and logs through Serve.
 
         Raises ValueError for an argument that vLLM does not know, and for a folder without an adapter.
         """
@@ -59,9 +65,17 @@ class Engine:
         if unknown := sorted(set(engine_args) - known):
             raise ValueError(f"engine_args contains {unknown}, which vLLM {vllm.__version__} does not support.")
         self._adapters = Adapters(lora_adapters or {})
+        self._progress = Progress()
+        logging_args: dict[str, Any] = {}
+        if runs_in_serve:
+            log_to_serve()
+            logging_args = {"logging_config": EngineProcessLogging()}
         self._llm = AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**self._adapters.engine_args | dict(engine_args)),
-            stat_loggers=[RayPrometheusStatLogger] if reports_to_ray else None,
+            AsyncEngineArgs(**logging_args | self._adapters.engine_args | dict(engine_args)),
+            stat_loggers=[
+                partial(_StepLogger, progress=self._progress),
+                *([RayPrometheusStatLogger] if runs_in_serve else []),
+            ],
         )
         self._inputs = EngineInputs(self._llm.get_tokenizer())
         self._is_traced = self._llm.observability_config.otlp_traces_endpoint is not None
@@ -99,7 +113,7 @@ class Engine:
                 priority=turn.priority,
                 trace_headers={"traceparent": traceparent} if traceparent and self._is_traced else None,
             )
-            async for output in outputs:
+            async for output in self._watched(outputs):
                 completion = output.outputs[0]
                 num_tokens += len(completion.token_ids)
                 prompt_tokens = len(output.prompt_token_ids or ()) or prompt_tokens
@@ -113,6 +127,16 @@ class Engine:
         usage = TokenUsage(prompt_tokens, num_tokens, cached_tokens)
         requested_tokens = None if token_sampling.num_logprobs is None else tuple(tokens)
         yield Generation(text, finish_reason, usage, seconds, requested_tokens)
+
+    async def _watched(self, outputs: AsyncIterator[RequestOutput]) -> AsyncIterator[RequestOutput]:
+        with self._progress.working():
+            async for output in outputs:
+                yield output
+
+    @property
+    def stalled_seconds(self) -> float:
+        """Seconds since the engine's last step; 0 if it is idle."""
+        return self._progress.stalled_seconds
 
     async def check_alive(self) -> None:
         """Raise EngineDied if the engine's process has ended."""
@@ -129,8 +153,26 @@ class Engine:
                 f"The engine does not support this JSON schema: {reason}. Remove that part.", param="response_format"
             ) from error
 
+    def kill(self) -> None:
+        """Kill the engine's process, which may be hung. Its own workers exit when it is gone."""
+        for process in multiprocessing.active_children():
+            process.kill()
+
     def shutdown(self) -> None:
         self._llm.shutdown()
+
+
+class _StepLogger(StatLoggerBase):
+    """Records the engine's steps. vLLM reports each one here, with or without a token."""
+
+    def __init__(self, vllm_config: VllmConfig, engine_index: int = 0, *, progress: Progress) -> None:
+        self._progress = progress
+
+    def record(self, *args: Any, **kwargs: Any) -> None:
+        self._progress.step()
+
+    def log_engine_initialized(self) -> None:
+        """There is nothing to report."""
 
 
 def _sampling_params(token_sampling: TokenSampling) -> vllm.SamplingParams:

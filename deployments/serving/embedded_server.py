@@ -26,6 +26,12 @@ APPLICATION = "longtake"
 LEAST_CPUS = 2
 """Enough for the two decoders that serve_config.yaml starts, also on a machine with one core."""
 OBJECT_STORE_BYTES = 1024**3
+SERVE_ENVIRONMENT = {
+    PROXY_CALLBACK_VARIABLE: PROXY_CALLBACK,
+    # Kill a replica that fails its health checks. By default Serve waits for its requests, which a hung one never ends.
+    "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
+}
+"""What the Makefile and cluster.yaml set, too."""
 START_TIMEOUT_SECONDS = 300.0
 _PORTS = range(20_000, 30_000)
 """Above the ports that Ray gives its workers on a cluster, below Linux's ephemeral range (32768 to 60999)."""
@@ -63,7 +69,7 @@ def embedded_ray(*, log_to_driver: bool = False, object_store_bytes: int = OBJEC
     temp_dir = tempfile.mkdtemp(prefix="longtake-")  # Unix sockets lie below it, and a path has 107 bytes at most
     keep_ray_token_private()
     try:
-        with _environment({PROXY_CALLBACK_VARIABLE: PROXY_CALLBACK}):  # inherited by every process that Ray starts
+        with _environment(SERVE_ENVIRONMENT):  # inherited by every process that Ray starts
             ray.init(
                 address="local",
                 namespace="serve",

@@ -72,8 +72,14 @@ def error_response(error: errors.LongtakeError, body: Mapping[str, Any] | None =
     """Return the response for one of our errors: its status, its headers, and `body` or by default its own body."""
     own = own_error(error)
     assert isinstance(own, errors.LongtakeError)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(own, errors.EngineBusy) else None
-    return JSONResponse(body or error_body(own), STATUS[type(own)], headers)
+    return with_retry_after(JSONResponse(body or error_body(own), STATUS[type(own)]))
+
+
+def with_retry_after(response: JSONResponse) -> JSONResponse:
+    """Return `response`, with `Retry-After` if its status asks the client to retry (429, 503)."""
+    if response.status_code in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def plain_error(kind: str, message: str, param: str | None = None) -> dict[str, Any]:
@@ -99,7 +105,7 @@ def add_error_handlers(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         kind = "not_found" if error.status_code == 404 else "invalid_request"
         message = f"{request.method} {request.url.path}: {error.detail}. The routes are listed at /docs."
-        return JSONResponse(plain_error(kind, message), error.status_code)
+        return with_retry_after(JSONResponse(plain_error(kind, message), error.status_code))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -11,9 +11,11 @@ import pytest
 from deployments.logs import follow
 from deployments.orchestrator_client import OrchestratorHandle, begin_trail
 from pipeline.analysis import AnalysisDone, AnalysisJob, PlanReady
-from pipeline.errors import EngineBusy
+from pipeline.errors import EngineBusy, ReplicaLost
 from pipeline.types import NO_TRAIL, Trail
 from tests.deployments.api.fakes import WHOLE
+from tests.deployments.fake_handles import FakeHandle as FakeReplica
+from tests.deployments.serving.replica_errors import LOSSES
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -36,10 +38,11 @@ class FakeCall:
 
 
 class FakeHandle:
-    """A DeploymentHandle of which only `analyze` is called."""
+    """A DeploymentHandle of which only `analyze` is called. Every call gets `events`, but the first ones `lost`."""
 
-    def __init__(self, *events: Any) -> None:
+    def __init__(self, *events: Any, lost: tuple[tuple[Any, ...], ...] = ()) -> None:
         self.call = FakeCall(events)
+        self._lost = [FakeCall(before) for before in lost]
         self.jobs: list[AnalysisJob] = []
 
     def options(self, *, stream: bool) -> FakeHandle:
@@ -52,7 +55,7 @@ class FakeHandle:
 
     def remote(self, job: AnalysisJob) -> FakeCall:
         self.jobs.append(job)
-        return self.call
+        return self._lost.pop(0) if self._lost else self.call
 
 
 def job(trail: Trail = NO_TRAIL) -> AnalysisJob:
@@ -87,6 +90,48 @@ async def test_a_reader_that_stops_before_cancels_the_analysis() -> None:
 async def test_an_error_passes() -> None:
     with pytest.raises(EngineBusy):
         await anext(OrchestratorHandle(FakeHandle(EngineBusy("full"))).analyze(job()))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+async def test_an_orchestrator_that_is_lost_before_the_plan_is_retried(loss: Exception) -> None:
+    handle = FakeHandle(*WHOLE, lost=((loss,),))
+    assert [event async for event in OrchestratorHandle(handle).analyze(job())] == list(WHOLE)
+    first, second = handle.jobs
+    assert first == second  # the same analysis, by its id
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+async def test_an_orchestrator_that_is_lost_after_the_plan_is_told(loss: Exception) -> None:
+    handle = FakeHandle(WHOLE[0], loss)
+    events = OrchestratorHandle(handle).analyze(job())
+    assert await anext(events) == WHOLE[0]
+    with pytest.raises(ReplicaLost):
+        await anext(events)
+    assert len(handle.jobs) == 1
+
+
+async def test_a_request_that_loses_two_orchestrators_is_not_sent_to_a_third() -> None:
+    handle = FakeHandle(*WHOLE, lost=((LOSSES[0],), (LOSSES[0],)))
+    with pytest.raises(ReplicaLost):
+        await anext(OrchestratorHandle(handle).analyze(job()))
+    assert len(handle.jobs) == 2
+
+
+@pytest.mark.parametrize("num_lost", [1, 2])
+async def test_a_question_to_an_orchestrator_that_is_lost(num_lost: int) -> None:
+    lost = [LOSSES[0]] * num_lost
+
+    async def max_model_len() -> int:
+        if lost:
+            raise lost.pop()
+        return 4096
+
+    client = OrchestratorHandle(FakeReplica(max_model_len=max_model_len))
+    if num_lost == 1:
+        assert await client.max_model_len() == 4096
+    else:
+        with pytest.raises(ReplicaLost):
+            await client.max_model_len()
 
 
 async def test_an_analysis_starts_below_the_current_span_with_an_id_of_its_own() -> None:

@@ -44,10 +44,11 @@ class FakeEngine:
     failure: Exception | None = None
     is_dead = False
 
-    def __init__(self, engine_args: dict[str, Any], lora_adapters: dict[str, str], *, reports_to_ray: bool) -> None:
-        self.engine_args, self.lora_adapters, self.reports_to_ray = engine_args, lora_adapters, reports_to_ray
+    def __init__(self, engine_args: dict[str, Any], lora_adapters: dict[str, str], *, runs_in_serve: bool) -> None:
+        self.engine_args, self.lora_adapters, self.runs_in_serve = engine_args, lora_adapters, runs_in_serve
         self.asked: list[tuple[Any, ...]] = []
-        self.is_shut_down = False
+        self.is_shut_down = self.is_killed = False
+        self.stalled_seconds = 0.0
 
     async def generate(
         self,
@@ -69,6 +70,9 @@ class FakeEngine:
     async def check_alive(self) -> None:
         if self.is_dead:
             raise EngineDied("The engine died.")
+
+    def kill(self) -> None:
+        self.is_killed = True
 
     def shutdown(self) -> None:
         self.is_shut_down = True
@@ -105,7 +109,7 @@ def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_engine_is_made_of_the_choice(model: VisionLanguageModel, choice: ModelChoice) -> None:
     engine = engine_of(model)
     assert (engine.engine_args, engine.lora_adapters) == (choice.engine_args, choice.lora_adapters)
-    assert engine.reports_to_ray
+    assert engine.runs_in_serve
     assert asyncio.run(model.max_model_len()) == 4096
     assert choice.environment.items() <= os.environ.items()
     assert os.environ["OMP_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))
@@ -168,6 +172,51 @@ def test_a_health_check_ends_a_replica_without_engine(model: VisionLanguageModel
     engine_of(model).is_dead = True
     asyncio.run(model.check_health())
     assert exits == [EXIT_WITHOUT_ENGINE]
+
+
+def test_an_engine_that_hangs_is_killed_and_the_replica_exits(
+    model: VisionLanguageModel, choice: ModelChoice, exits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vision_language_model, "GRACE_SECONDS", 0)
+    engine_of(model).stalled_seconds = choice.stall_seconds - 1
+    asyncio.run(model.check_health())
+    assert not engine_of(model).is_killed and exits == []
+    engine_of(model).stalled_seconds = choice.stall_seconds
+    asyncio.run(model.check_health())
+    assert engine_of(model).is_killed and exits == [EXIT_WITHOUT_ENGINE]
+
+
+def test_steps_that_were_not_read_yet_are_waited_for(
+    model: VisionLanguageModel, choice: ModelChoice, exits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read_steps(seconds: float) -> None:
+        engine_of(model).stalled_seconds = 0.0
+
+    engine_of(model).stalled_seconds = choice.stall_seconds
+    monkeypatch.setattr(asyncio, "sleep", read_steps)
+    asyncio.run(model.check_health())
+    assert not engine_of(model).is_killed and exits == []
+
+
+def test_a_canary_may_outlast_the_check_and_its_failure_is_the_next_ones(
+    model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vision_language_model, "CANARY_SECONDS", 0.01)
+    answer = asyncio.Event()
+
+    async def check_ready() -> None:
+        await answer.wait()
+        raise EngineFailed("The engine failed.")
+
+    async def check_twice() -> None:
+        monkeypatch.setattr(model, "check_ready", check_ready)
+        await model.check_health()
+        await model.check_health()
+        answer.set()
+        with pytest.raises(EngineFailed):
+            await model.check_health()
+
+    asyncio.run(check_twice())
 
 
 def test_the_engine_ends_with_its_owner(model: VisionLanguageModel, choice: ModelChoice) -> None:

@@ -13,5 +13,7 @@ def test_health(client: TestClient, orchestrator: FakeOrchestrator) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
     assert client.get("/health/ready").json() == {"status": "ready", "model": "longtake-demo"}
     orchestrator.ready_error = errors.EngineFailed("refused")
-    assert error_of(client.get("/health/ready"), 503)["type"] == "engine_failed"
+    refused = client.get("/health/ready")
+    assert error_of(refused, 503)["type"] == "engine_failed"
+    assert int(refused.headers["Retry-After"]) > 0
     assert client.get("/health/live").status_code == 200

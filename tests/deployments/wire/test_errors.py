@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from ray.exceptions import RayTaskError
 
-from deployments.wire.errors import STATUS, error_body
+from deployments.api import openai_replies, runpod
+from deployments.wire.errors import STATUS, error_body, error_response
 from pipeline import errors
 from pipeline.errors import LongtakeError
+from tests.deployments.api import chat_requests
 from tests.deployments.api.fakes import FakeOrchestrator
 from tests.deployments.api.native_requests import ASKED, ROUTE
 from tests.deployments.api.wire import error_of
@@ -56,6 +59,31 @@ def test_a_busy_server_responds_with_retry_after(client: TestClient, orchestrato
     response = client.post(ROUTE, json=ASKED)
     assert error_of(response, 429)["type"] == "engine_busy"
     assert int(response.headers["Retry-After"]) > 0
+
+
+TEMPORARY = {error_class for error_class, status in STATUS.items() if status in {429, 503}}
+IN_EACH_DIALECT = [
+    (ROUTE, ASKED),
+    ("/v1/estimate", ASKED),
+    (chat_requests.ROUTE, chat_requests.ASKED),
+]
+
+
+@pytest.mark.parametrize("error_class", sorted(CLASSES, key=lambda found: found.__name__))
+@pytest.mark.parametrize(("route", "body"), IN_EACH_DIALECT, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_429_and_503_says_when_to_come_again(
+    client: TestClient, orchestrator: FakeOrchestrator, error_class: type[LongtakeError], route: str, body: Any
+) -> None:
+    orchestrator.events = (error_class("Not now."),)
+    response = client.post(route, json=body)
+    assert response.status_code == STATUS[error_class]
+    assert ("Retry-After" in response.headers) == (error_class in TEMPORARY)
+
+
+@pytest.mark.parametrize("error_class", sorted(TEMPORARY, key=lambda found: found.__name__))
+def test_every_dialect_renders_it_with_retry_after(error_class: type[LongtakeError]) -> None:
+    for render in (error_response, openai_replies.coded_error, runpod._plain_error):
+        assert int(render(error_class("Not now.")).headers["Retry-After"]) > 0
 
 
 def test_an_unexpected_exception_is_an_internal_error(client: TestClient, orchestrator: FakeOrchestrator) -> None:
