@@ -254,7 +254,7 @@ def u32(*numbers: int) -> bytes:
 
 JPEG_SIZE, VP8_SIZE = (b"\xff\xc0", 5), (b"\x9d\x01\x2a", 3)
 TOO_MANY = f"more than {MOST_FRAMES} frames, the most allowed here"
-TOO_LARGE = "px; 64000000 px a frame are allowed here"
+TOO_LARGE = "px; 36000000 px a frame are allowed here"
 UNDECODABLE = "None of the video's first pictures can be decoded"
 
 LIES: dict[str, tuple[str, Edit, Refused]] = {
