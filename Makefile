@@ -43,7 +43,7 @@ serve: setup  ## start the server of serve_config.yaml
 test: setup  ## run the tests
 	$(PYTEST) $(WORKERS) --durations=15 -m "not slow and not gpu and not services"
 
-test-fast: setup  ## run the tests that need no other process: no Ray, no vLLM, no browser, no decoder (about a minute)
+test-fast: setup  ## run the tests that need no other process: no Ray, no vLLM, no browser, no decoder (two minutes)
 	$(PYTEST) $(WORKERS) -m "not graph and not own_servers and not processes and not slow and not gpu and not services"
 
 test-slow: setup  ## run the tests that take minutes
