@@ -23,7 +23,7 @@ _OPENING, _CLOSING = frozenset("[{"), frozenset("]}")
 def parse_json(text: bytes | bytearray | str, what: str) -> Any:
     """Parse the JSON `text`. `what` names it in messages, like "The body".
 
-    Raises InvalidRequest for anything but RFC 8259's JSON in UTF-8, for names given twice in one object, for numbers
+    Raises InvalidRequest for anything but RFC 8259's JSON, for names given twice in one object, for numbers
     that no double holds, and beyond the limits above.
     """
     if not isinstance(text, str):

@@ -10,43 +10,14 @@ from longtake import Answer
 from longtake.parsing import parsed
 from tests.deployments.api.result_bodies import CHUNK_RESULT
 from tests.longtake.answers import answer_json, answer_of
+from tests.timed_answers import TIMED_ANSWERS
 
 
 def timed(answer: Answer) -> list[tuple[float, float, str]]:
     return [(result.start_time, result.end_time, result.text) for result in answer.timed_results]
 
 
-@pytest.mark.parametrize(
-    ("text", "results"),
-    [
-        (
-            "0.2 white star. 6.3 magenta circle. 12.4 red star.",
-            [(0.2, 6.3, "white star."), (6.3, 12.4, "magenta circle."), (12.4, 118.0, "red star.")],
-        ),
-        (
-            "Here is what happens: [00:05] A cat sits. It sleeps. [01:00] It leaves.",
-            [(5, 60, "Here is what happens: A cat sits. It sleeps."), (60, 118, "It leaves.")],
-        ),
-        (
-            "A cat sits [00:05]. It leaves [01:00].",
-            [(5, 60, "A cat sits."), (60, 118, "It leaves.")],
-        ),
-        (
-            "- [00:05 - 00:10] A cat sits.\n- [01:00]: It leaves.",
-            [(5, 10, "A cat sits."), (60, 118, "It leaves.")],
-        ),
-        ("**[00:05]** A cat.\n**[00:05]** A dog.", [(5, 118, "A cat."), (5, 118, "A dog.")]),
-        (
-            "At [00:05] a cat sits, and at [00:09] it leaves.",
-            [(5, 118, "At [00:05] a cat sits, and at [00:09] it leaves.")],
-        ),
-        ("[00:05] A cat sits, [00:09] it leaves.", [(5, 9, "A cat sits,"), (9, 118, "it leaves.")]),
-        ("A cat [00:05 - 00:10] sits.", [(5, 10, "A cat sits.")]),
-        ("From [00:05] to [00:10] a cat sits.", [(5, 10, "From [00:05] to [00:10] a cat sits.")]),
-        ("[00:09] Later. [00:05] Before.", [(5, 9, "Before."), (9, 118, "Later.")]),
-        ("<3.0 seconds> A cat. At 7.5 s, a dog.", [(3.0, 7.5, "A cat."), (7.5, 118.0, "At 7.5 s, a dog.")]),
-    ],
-)
+@pytest.mark.parametrize(("text", "results"), TIMED_ANSWERS)
 def test_an_answer_by_its_times(text: str, results: list[tuple[float, float, str]]) -> None:
     assert timed(answer_of(text)) == results
 
